@@ -1,0 +1,31 @@
+"""The smallest shared value, a party identifier, and the checks that values share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import field, frozen
+
+MAX_TEXT_CHARS = 1024
+"""Longest identifier or property value that a header may carry."""
+
+
+def bounded_text(longest: int = MAX_TEXT_CHARS) -> Callable[[Any, Any, str], None]:
+    """An attrs validator: a non-empty string of at most ``longest`` characters without control characters."""
+
+    def check(instance: object, attribute: Any, value: str) -> None:
+        if not isinstance(value, str) or not value or len(value) > longest:
+            raise ValueError(f"{attribute.name} must be 1 to {longest} characters")
+        if any(ord(character) < 32 or ord(character) == 127 for character in value):
+            raise ValueError(f"{attribute.name} must not contain control characters")
+
+    return check
+
+
+@frozen(kw_only=True)
+class PartyId:
+    """An ebMS party identifier with the scheme (``type``) it belongs to."""
+
+    value: str = field(validator=bounded_text())
+    type: str = field(validator=bounded_text())
