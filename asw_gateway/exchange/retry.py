@@ -1,0 +1,66 @@
+"""When to try again: exponential back-off, and which failures are worth another attempt.
+
+The part without jitter is a function of its own so that it can be tested exactly.  Nothing here
+looks at a clock: ``now`` and ``jitter`` are arguments.
+"""
+
+from __future__ import annotations
+
+from asw_gateway.messaging.pmode import ReceptionAwareness
+
+#: EBMS codes that a later attempt can heal: connection failure and delivery failure on their side.
+RETRYABLE_CODES = frozenset({"EBMS:0005", "EBMS:0202"})
+#: "Other": worth retrying only while the partner gives no detail that says otherwise.
+OTHER_CODE = "EBMS:0004"
+#: phase4's private code for a duplicate: the partner has it already and owes us its receipt.
+DUPLICATE_CODE = "EBMS:4001"
+MISSING_RECEIPT = "EBMS:0301"
+INVALID_RECEIPT = "EBMS:0302"
+
+#: Client errors that say "not now" rather than "never".
+_RETRYABLE_STATUSES = frozenset({408, 421, 423, 425, 429})
+#: The longest wait we grant a partner's Retry-After.
+RETRY_AFTER_CAP_SECONDS = 86_400.0
+#: 2**64 initial delays are beyond any cap; a larger exponent would only overflow.
+_MAX_EXPONENT = 64
+
+
+def error_is_retryable(code: str, detail: str = "") -> bool:
+    """Tell whether an error signal with this code is worth another attempt (messaging classes, ebMS3 §6.7)."""
+    if code == OTHER_CODE:
+        return not detail.strip()
+    return code in RETRYABLE_CODES or code == DUPLICATE_CODE
+
+
+def http_status_is_retryable(status: int) -> bool:
+    """Tell whether an HTTP status without a signal is worth another attempt: every 5xx and "not now"."""
+    return status >= 500 or status in _RETRYABLE_STATUSES
+
+
+def delay_seconds(awareness: ReceptionAwareness, attempt: int) -> float:
+    """Give the wait after failed attempt number ``attempt`` (1 is the first), without jitter."""
+    exponent = min(max(attempt, 1) - 1, _MAX_EXPONENT)
+    grown = awareness.initial_delay_seconds * float(awareness.multiplier) ** exponent
+    return min(grown, awareness.maximum_delay_seconds)
+
+
+def jittered_seconds(awareness: ReceptionAwareness, attempt: int, jitter: float) -> float:
+    """Spread the wait by ± ``awareness.jitter``; ``jitter`` is a random number in 0..1, 0.5 changes nothing."""
+    if not 0.0 <= jitter <= 1.0:
+        raise ValueError(f"jitter must lie in 0..1, not {jitter}")
+    return delay_seconds(awareness, attempt) * (1.0 + awareness.jitter * (2.0 * jitter - 1.0))
+
+
+def next_attempt_at(
+    awareness: ReceptionAwareness,
+    attempt: int,
+    *,
+    now: float,
+    jitter: float,
+    retry_after_seconds: float | None = None,
+) -> float:
+    """Give the UTC time of the next attempt; a partner's Retry-After can only push it later, up to a day."""
+    wait = jittered_seconds(awareness, attempt, jitter)
+    if retry_after_seconds is not None and retry_after_seconds > wait:
+        wait = min(retry_after_seconds, RETRY_AFTER_CAP_SECONDS)
+    return now + wait
