@@ -6,19 +6,18 @@ looks at a clock: ``now`` and ``jitter`` are arguments.
 
 from __future__ import annotations
 
+from asw_gateway.messaging.error_codes import EbmsError, is_retryable
 from asw_gateway.messaging.pmode import ReceptionAwareness
 
-#: EBMS codes that a later attempt can heal: connection failure and delivery failure on their side.
-RETRYABLE_CODES = frozenset({"EBMS:0005", "EBMS:0202"})
-#: "Other": worth retrying only while the partner gives no detail that says otherwise.
-OTHER_CODE = "EBMS:0004"
 #: phase4's private code for a duplicate: the partner has it already and owes us its receipt.
 DUPLICATE_CODE = "EBMS:4001"
 MISSING_RECEIPT = "EBMS:0301"
 INVALID_RECEIPT = "EBMS:0302"
 
 #: Client errors that say "not now" rather than "never".
-_RETRYABLE_STATUSES = frozenset({408, 421, 423, 425, 429})
+_NOT_NOW = frozenset({408, 421, 423, 425, 429})
+#: Client errors about the endpoint and not about this message: a wrong path must not fail a whole queue.
+_NOT_IN_SERVICE = frozenset({401, 403, 404, 405, 407, 410})
 #: The longest wait we grant a partner's Retry-After.
 RETRY_AFTER_CAP_SECONDS = 86_400.0
 #: 2**64 initial delays are beyond any cap; a larger exponent would only overflow.
@@ -26,15 +25,20 @@ _MAX_EXPONENT = 64
 
 
 def error_is_retryable(code: str, detail: str = "") -> bool:
-    """Tell whether an error signal with this code is worth another attempt (messaging classes, ebMS3 §6.7)."""
-    if code == OTHER_CODE:
-        return not detail.strip()
-    return code in RETRYABLE_CODES or code == DUPLICATE_CODE
+    """Tell whether an error signal with this code is worth another attempt (ebMS 3.0 core §6.7)."""
+    if code == DUPLICATE_CODE:
+        return True
+    return is_retryable(
+        EbmsError(code=code, severity="failure", category="", short_description="", detail=detail.strip())
+    )
 
 
 def http_status_is_retryable(status: int) -> bool:
-    """Tell whether an HTTP status without a signal is worth another attempt: every 5xx and "not now"."""
-    return status >= 500 or status in _RETRYABLE_STATUSES
+    """Tell whether an HTTP status without a signal is worth another attempt.
+
+    Every 5xx, "not now", and the statuses that speak of the endpoint; other 4xx mean this message.
+    """
+    return status >= 500 or status in _NOT_NOW or status in _NOT_IN_SERVICE
 
 
 def delay_seconds(awareness: ReceptionAwareness, attempt: int) -> float:

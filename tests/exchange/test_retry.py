@@ -77,7 +77,7 @@ def test_other_is_retried_only_without_detail() -> None:
 
 
 def test_http_statuses() -> None:
-    for status in (500, 502, 503, 504, 429, 408, 425):
+    for status in (500, 502, 503, 504, 429, 408, 425, 401, 403, 404):
         assert retry.http_status_is_retryable(status)
-    for status in (400, 401, 403, 404, 405, 410, 413, 415):
+    for status in (400, 406, 411, 413, 415, 422):
         assert not retry.http_status_is_retryable(status)

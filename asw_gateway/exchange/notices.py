@@ -1,0 +1,70 @@
+"""What the portal is told about its own messages: STATUS envelopes (21/01) for the feed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from attrs import frozen
+
+from asw_gateway.translation.problem import Problem
+
+
+class Status(StrEnum):
+    """The portal's words; each is a projection of the life-cycle tables."""
+
+    QUEUED = "queued"  # outbound: signed and in line
+    SENT = "sent"  # an attempt went out
+    RECEIPTED = "receipted"  # delivered: a valid receipt is stored
+    ACCEPTED = "accepted"  # the other side found the document valid
+    REJECTED = "rejected"  # content problems, found here or by the partner
+    FAILED = "failed"  # the partner refused the message for good, or we could not prepare it
+    EXPIRED = "expired"  # time to live over without a receipt
+    HELD = "held"  # waits behind a failed message of the same document
+    CANCELLED = "cancelled"  # withdrawn before delivery
+    RETRYING = "retrying"  # the first failed attempt; the partner may be down
+
+
+@frozen(kw_only=True)
+class StatusNotice:
+    """One change of state of one of the portal's messages, before it is written as an envelope.
+
+    ``national_message_id`` is the portal's id of the message, ``message_id`` ours on the network (empty
+    before packing).  ``detail`` is bounded text.
+    """
+
+    status: Status
+    national_message_id: str
+    document_type: str
+    document_number: str
+    partner: str
+    dossier: str = ""
+    message_id: str = ""
+    reason: str = ""
+    detail: str = ""
+    document_state: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+@frozen(kw_only=True)
+class FeedDraft:
+    """A feed entry to append: ``kind`` is ``status`` or ``document``, ``subject`` what it is about."""
+
+    kind: str
+    subject: str
+    body: bytes
+    message_id: str
+
+
+def notice_for(facts: Any, status: Status, **more: Any) -> StatusNotice:
+    """Make a notice from the facts of an outbound row (any object with the outbox column names)."""
+    return StatusNotice(
+        status=status,
+        national_message_id=facts.national_message_id or "",
+        document_type=facts.document_type,
+        document_number=facts.document_number,
+        partner=facts.partner,
+        dossier=facts.dossier or "",
+        message_id=facts.message_id or "",
+        **more,
+    )
