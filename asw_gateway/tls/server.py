@@ -1,0 +1,87 @@
+"""Our listeners: TLS with a client certificate that is one of the pinned ones."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+from OpenSSL import SSL, crypto
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from zope.interface import implementer
+
+from asw_gateway.tls.context import Notes, new_context, refuse
+from asw_gateway.tls.files import Certificate, KeyPair, fingerprint
+
+TICKET_LIFETIME_SECONDS = 3600
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ServerTls:
+    """
+    The policy of one listener, for `wrapServerTLS`.
+
+    A client must show a valid certificate whose fingerprint is among `pins`. With `roots` it must also
+    chain to one of them; without, the pins are their own anchors. `replace` changes all of it for new
+    connections and makes earlier session tickets worthless.
+    """
+
+    def __init__(
+        self,
+        pair: KeyPair,
+        *,
+        pins: Iterable[Certificate],
+        roots: Iterable[Certificate] = (),
+        ticket_lifetime_seconds: int = TICKET_LIFETIME_SECONDS,
+    ) -> None:
+        self._ticket_lifetime_seconds = ticket_lifetime_seconds
+        self.replace(pair, pins=pins, roots=roots)
+
+    def replace(
+        self, pair: KeyPair, *, pins: Iterable[Certificate], roots: Iterable[Certificate] = ()
+    ) -> None:
+        """Use these from the next connection on."""
+        pinned = tuple(pins)
+        self._pins = frozenset(fingerprint(certificate) for certificate in pinned)
+        context = new_context(pair, tuple(roots) or pinned)
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
+        # Tickets (limits.md §7: resumption is worth ×1.4–1.8). Their key and this id are the context's own.
+        context.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
+        context.set_session_id(secrets.token_bytes(16))
+        context.set_timeout(self._ticket_lifetime_seconds)
+        self._context = context
+
+    def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+        """Twisted: the OpenSSL side of a new connection."""
+        connection = SSL.Connection(self._context, None)
+        connection.set_app_data(Notes())
+        return connection
+
+    def _verify(
+        self, connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int
+    ) -> bool:
+        if not ok:
+            if depth == 0:
+                connection.get_app_data().certificate = certificate.to_cryptography()
+            return refuse(connection, error)
+        if depth == 0:
+            notes: Notes = connection.get_app_data()
+            notes.certificate = certificate.to_cryptography()
+            if fingerprint(notes.certificate) not in self._pins:
+                notes.reason, notes.detail = "unknown_certificate", "the certificate is not a pinned one"
+                return False
+        return True
+
+
+def peer_certificate(transport: Any) -> Certificate | None:
+    """The certificate the other side of a TLS connection has shown and proven, or None."""
+    get_handle = getattr(transport, "getHandle", None)
+    connection = get_handle() if get_handle is not None else None
+    if not isinstance(connection, SSL.Connection):
+        return None
+    notes = connection.get_app_data()
+    if not isinstance(notes, Notes):
+        return connection.get_peer_certificate(as_cryptography=True)
+    if notes.certificate is None:  # a resumed session: nothing was verified, the ticket remembers
+        notes.certificate = connection.get_peer_certificate(as_cryptography=True)
+    return notes.certificate
