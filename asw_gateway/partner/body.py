@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
-from twisted.web.iweb import IBodyProducer, IResponse
+from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 PIECE_BYTES = 64 * 1024
@@ -28,14 +29,14 @@ class AnswerCutShort(Exception):
 class ChunkProducer:
     """A request body of known length, written chunk by chunk as fast as the connection takes it.
 
-    `chunks` are read once, in order; a chunk above 64 kB is written in slices, so that a 100 MB body never lies
-    twice in memory. `length_bytes` must be their sum: Twisted refuses a body that is shorter or longer.
+    `chunks` are read once, in order; a chunk above 64 kB is written in slices, so that a 100 MB body never
+    lies twice in memory. `length_bytes` must be their sum: Twisted refuses a body that is shorter or longer.
     """
 
     def __init__(self, chunks: Iterable[bytes], length_bytes: int) -> None:
         self.length = length_bytes
         self._pieces = _pieces(chunks)
-        self._consumer: IConsumer | None = None
+        self._consumer: Any = None
         self._finished: Deferred[None] = Deferred()
         self._paused = False
         self._writing = False
@@ -44,7 +45,7 @@ class ChunkProducer:
     def of(cls, body: bytes) -> ChunkProducer:
         return cls((body,), len(body))
 
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+    def startProducing(self, consumer: Any) -> Deferred[None]:
         """Fires when the last piece was handed to the connection; never fires after `stopProducing`."""
         self._consumer = consumer
         self._write()
@@ -73,7 +74,7 @@ class ChunkProducer:
                     self._consumer = None
                     self._finished.callback(None)
                     return
-                except Exception:  # a chunk could not be read: the request fails, it is never cut short
+                except Exception:  # noqa: BLE001  an unreadable chunk fails the request, it is never cut short
                     self._consumer = None
                     self._finished.errback(Failure())
                     return
@@ -127,10 +128,11 @@ class _AnswerCollector(Protocol):
             self.transport.stopProducing()
 
 
-def collect_answer(response: IResponse, limit_bytes: int) -> Deferred[bytes]:
-    """The whole body of `response`.
+def collect_answer(response: Any, limit_bytes: int) -> Deferred[bytes]:
+    """The whole body of an IResponse.
 
-    Fires when the answer is complete; fails with AnswerTooLarge or AnswerCutShort. Cancelling drops the connection.
+    Fires when the answer is complete; fails with AnswerTooLarge or AnswerCutShort. Cancelling drops the
+    connection.
     """
     collector = _AnswerCollector(limit_bytes)
     response.deliverBody(collector)

@@ -1,4 +1,5 @@
-"""When a partner is worth another try, and how fast its backlog may leave. Pure: time and jitter are arguments."""
+"""When a partner is worth another try, and how fast its backlog may leave. Pure: time and jitter are
+arguments."""
 
 from __future__ import annotations
 
@@ -18,9 +19,9 @@ STRIKES = 3
 class Breaker:
     """Whether the partner may be contacted.
 
-    `failures` counts the contacts in a row that found it away; 0 means it is well. `next_contact_at` (UTC epoch
-    seconds) is when the next probe is due, None while the partner is well. This is the durable part: it is
-    read from and written to the store by `turn`.
+    `failures` counts the contacts in a row that found it away; 0 means it is well. `next_contact_at` (UTC
+    epoch seconds) is when the next probe is due, None while the partner is well. This is the durable part:
+    it is read from and written to the store by `turn`.
     """
 
     failures: int = 0
@@ -56,9 +57,9 @@ def found_away(
 class Pace:
     """How many messages may be in flight.
 
-    Normally `window`. After an outage the partner is given one message, and twice as many after each round that
-    came back well; until the backlog is gone no more than `catch_up_per_second` leave, so that a partner that has
-    just got up is not knocked down again.
+    Normally `window`. After an outage the partner is given one message, and twice as many after each round
+    that came back well; until the backlog is gone no more than `catch_up_per_second` leave, so that a
+    partner that has just got up is not knocked down again.
     """
 
     window: int

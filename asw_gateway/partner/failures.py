@@ -1,8 +1,9 @@
 """What a failed attempt means: an exception or an HTTP status put into an Outcome.
 
 Retryable is every failure that says nothing about the message itself: it waits in the queue until its
-time-to-live, because a wrong address or a refused certificate is mended by people, and a message failed for it
-would be lost work. `standing` tells the channel whether the failure is the partner's or only this message's.
+time-to-live, because a wrong address or a refused certificate is mended by people, and a message failed
+for it would be lost work. `standing` tells the channel whether the failure is the partner's or only this
+message's.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _CONNECTION_FAILURES: tuple[tuple[type[BaseException], str], ...] = (
     (error.ConnectError, "no_connection"),
 )
 #: Reasons of CONNECTION_ERROR and TIMEOUT that were found before a byte of the message could be judged.
-_BEFORE_SENDING = frozenset({reason for _, reason in _CONNECT_FAILURES} | {"no_connection", "connect_timeout"})
+_BEFORE_SENDING = frozenset({word for _, word in _CONNECT_FAILURES} | {"no_connection", "connect_timeout"})
 
 
 class Standing(Enum):
@@ -98,12 +99,18 @@ def failed_outcome(problem: BaseException) -> Outcome:
 
 
 def closed_without_answer(problem: BaseException) -> bool:
-    """Whether the connection was simply closed before any byte of an answer: an idle one that had gone stale."""
+    """Whether the connection was just closed before any byte of an answer: an idle one gone stale."""
     if isinstance(problem, RequestGenerationFailed):
         return False  # our own body broke off
     causes = tuple(_causes(problem))
     closed = (error.ConnectionDone, error.ConnectionLost)
     return bool(causes) and all(isinstance(cause, closed) for cause in causes)
+
+
+def was_cancelled(problem: BaseException) -> bool:
+    """Whether we ended the request ourselves."""
+    stopped = (defer.CancelledError, error.ConnectingCancelledError)
+    return any(isinstance(cause, stopped) for cause in _causes(problem))
 
 
 def status_outcome(status: int, retry_after_seconds: float | None) -> Outcome:
@@ -121,7 +128,7 @@ def status_outcome(status: int, retry_after_seconds: float | None) -> Outcome:
 
 
 def retry_after_seconds(header: bytes | None, now: float) -> float | None:
-    """The wait a Retry-After header asks for: seconds or an HTTP date (RFC 9110 §10.2.3); None if unreadable."""
+    """The wait a Retry-After header asks for, as seconds or as a date (RFC 9110 §10.2.3); None if unreadable."""
     if header is None:
         return None
     text = header.decode("ascii", "replace").strip()
@@ -134,12 +141,12 @@ def retry_after_seconds(header: bytes | None, now: float) -> float | None:
         return None
 
 
-def _causes(problem: BaseException) -> Iterator[BaseException]:
+def _causes(problem: BaseException | None) -> Iterator[BaseException]:
     """The exceptions underneath Twisted's wrappers; a TLS alert is only found here."""
     if isinstance(problem, defer.FirstError):
         yield from _causes(problem.subFailure.value)
     elif isinstance(problem, _WrapperException):
         for reason in problem.reasons:
             yield from _causes(reason.value if isinstance(reason, Failure) else reason)
-    else:
+    elif problem is not None:
         yield problem

@@ -1,7 +1,7 @@
 """The in-memory life of a channel, as a state machine.
 
-Nothing here survives a restart: what must survive (back-off, suspension, claims) is in the store, and a channel
-that starts reads it there. Every input is legal in every state; a test walks all pairs.
+Nothing here survives a restart: what must survive (back-off, suspension, claims) is in the store, and a
+channel that starts reads it there. Every input is legal in every state; a test walks all pairs.
 
 idle         the partner is well, nothing is in flight
 sending      the partner is well, messages are in flight
@@ -85,7 +85,8 @@ def _entering(state: str) -> Callable[[Inputs, Core], None]:
 def _machine() -> Callable[[Core], Inputs]:
     builder: TypeMachineBuilder[Inputs, Core] = TypeMachineBuilder(Inputs, Core)
     # the first state made is the one a machine starts in
-    states = {name: builder.state(name) for name in (STOPPED, *(state for state in STATES if state != STOPPED))}
+    first = builder.state(STOPPED)
+    states = {name: first if name == STOPPED else builder.state(name) for name in STATES}
     for name, moves in TABLE.items():
         happening = getattr(Inputs, name)
         for state, typed in states.items():
