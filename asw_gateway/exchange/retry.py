@@ -49,7 +49,7 @@ def delay_seconds(awareness: ReceptionAwareness, attempt: int) -> float:
 
 
 def jittered_seconds(awareness: ReceptionAwareness, attempt: int, jitter: float) -> float:
-    """Spread the wait by ± ``awareness.jitter``; ``jitter`` is a random number in 0..1, 0.5 changes nothing."""
+    """Spread the wait by ± ``awareness.jitter``; ``jitter`` is random in 0..1, and 0.5 changes nothing."""
     if not 0.0 <= jitter <= 1.0:
         raise ValueError(f"jitter must lie in 0..1, not {jitter}")
     return delay_seconds(awareness, attempt) * (1.0 + awareness.jitter * (2.0 * jitter - 1.0))

@@ -10,7 +10,7 @@ from asw_gateway.translation.problem import Problem
 
 
 def find_partner(partners: Mapping[str, Partner], country: str, own: OwnGateway) -> Partner | Problem:
-    """Give the partner that serves ``country`` (ISO 3166-1 alpha-2), or what is wrong with the destination."""
+    """Give the partner that serves ``country`` (ISO 3166-1 alpha-2), or what is wrong with it."""
     if not country:
         return _refuse("the document names no destination country")
     if country == own.country:
@@ -37,7 +37,8 @@ def check_partner(partner: Partner, own: OwnGateway) -> tuple[Problem, ...]:
     elif partner.status == "test" and own.environment == "production":
         problems.append(
             _refuse(
-                f"partner {partner.name} is still being tested and takes no production documents", partner.name
+                f"partner {partner.name} is still being tested and takes no production documents",
+                partner.name,
             )
         )
     return tuple(problems)
@@ -54,7 +55,8 @@ def check_capability(
     versions = [c for c in of_type if not c.versions or version in c.versions]
     if not versions:
         known = ", ".join(sorted({v for c in of_type for v in c.versions}))
-        problems.append(_capability(partner, f"takes {document_type} in version {known}, not {version}", version))
+        text = f"takes {document_type} in version {known}, not {version}"
+        problems.append(_capability(partner, text, version))
     candidates: list[DocumentCapability] = versions or of_type
     kinds = [c for c in candidates if not c.kinds or kind in c.kinds]
     if not kinds:

@@ -43,7 +43,7 @@ class Verdict(StrEnum):
 
 @frozen(kw_only=True)
 class DocumentChange:
-    """A registry row to write: the document's ``state`` becomes this; ``digest`` names a new version, or ""."""
+    """A registry row to write: the document's ``state`` becomes this; ``digest`` names a new version."""
 
     direction: str
     document_number: str

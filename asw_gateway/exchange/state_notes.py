@@ -26,7 +26,8 @@ OUTBOUND_NOTES: Mapping[OutboundState, StateNote] = {
         _RETENTION,
     ),
     OutboundState.QUEUED: _note(
-        "signed bytes are ready and next_attempt_at is set, also between two attempts", "the partner's channel"
+        "signed bytes are ready and next_attempt_at is set, also between two attempts",
+        "the partner's channel",
     ),
     OutboundState.HELD: _note(
         "an earlier message of the same order key failed; sending this one could overtake it",
@@ -56,7 +57,8 @@ INBOUND_NOTES: Mapping[InboundState, StateNote] = {
     InboundState.RECEIVED: _note("raw bytes, evidence and receipt are committed", "conversion"),
     InboundState.REFUSED: _note("answered with an error signal; only evidence is kept", "nobody", _RETENTION),
     InboundState.PARKED: _note(
-        "a cancellation whose original has not come yet", "the original's arrival, or the end of the parking time"
+        "a cancellation whose original has not come yet",
+        "the original's arrival, or the end of the parking time",
     ),
     InboundState.UNCONVERTIBLE: _note(
         "receipted and valid, but our profile or code cannot translate it",

@@ -92,7 +92,8 @@ def check_submission(
         return _refused(envelope, [*problems, found])
     profile, kind = found
     if envelope.content is None:
-        empty = Problem(rule="ENVELOPE", message="Body/Content holds no document", path="Envelope/Body/Content")
+        place = "Envelope/Body/Content"
+        empty = Problem(rule="ENVELOPE", message="Body/Content holds no document", path=place)
         return _refused(envelope, [*problems, empty])
     problems += check_national(profile, kind, envelope.content)
     if len(data) > kind.max_bytes:

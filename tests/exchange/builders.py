@@ -35,7 +35,9 @@ def partner(country: str = "TH", own_country: str = "VN", **more: Any) -> Partne
         "capabilities",
         (
             DocumentCapability(document_type="atiga-form-d", versions=("1.0",)),
-            DocumentCapability(document_type="acdd", versions=("1.0",), kinds=("declaration",), max_bytes=1000),
+            DocumentCapability(
+                document_type="acdd", versions=("1.0",), kinds=("declaration",), max_bytes=1000
+            ),
         ),
     )
     return Partner(

@@ -70,7 +70,8 @@ def test_the_portal_is_told_of_the_first_failed_attempt_only() -> None:
     second = after_attempt(
         evolve(FACTS, attempt=2), outcome(OutcomeKind.TIMEOUT), awareness=AWARENESS, now=NOW, jitter=0.5
     )
-    assert first.notice is not None and first.notice.status is Status.RETRYING
+    assert first.notice is not None
+    assert first.notice.status is Status.RETRYING
     assert second.notice is None
 
 
@@ -94,7 +95,8 @@ def test_a_failed_attempt_past_the_time_to_live_expires_with_missing_receipt() -
     )
     assert decision.state is OutboundState.EXPIRED
     assert decision.reason == "EBMS:0301"
-    assert decision.notice is not None and decision.notice.status is Status.EXPIRED
+    assert decision.notice is not None
+    assert decision.notice.status is Status.EXPIRED
 
 
 def test_a_receipt_past_the_time_to_live_still_wins() -> None:

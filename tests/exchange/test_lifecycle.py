@@ -66,12 +66,12 @@ def test_every_event_is_used_and_every_state_is_reachable(
 
 def test_the_states_are_those_of_the_design() -> None:
     assert [s.value for s in OutboundState] == (
-        "submitted rejected queued held sending delivered failed expired cancelled".split()
+        ["submitted", "rejected", "queued", "held", "sending", "delivered", "failed", "expired", "cancelled"]
     )
     assert [s.value for s in InboundState] == (
-        "received refused parked unconvertible rejected_by_rules available acknowledged".split()
+        ["received", "refused", "parked", "unconvertible", "rejected_by_rules", "available", "acknowledged"]
     )
-    assert [s.value for s in DocumentState] == "RCV VAL UTL UTP REJ SUS CAN RPL EXP".split()
+    assert [s.value for s in DocumentState] == ["RCV", "VAL", "UTL", "UTP", "REJ", "SUS", "CAN", "RPL", "EXP"]
 
 
 def test_a_late_receipt_always_wins() -> None:
@@ -100,13 +100,16 @@ def test_nothing_leaves_a_state_without_a_note() -> None:
     every = [state_notes.OUTBOUND_NOTES, state_notes.INBOUND_NOTES, state_notes.DOCUMENT_NOTES]
     for notes in every:
         for note in notes.values():
-            assert note.meaning and note.moved_on_by and note.purged
+            assert note.meaning
+            assert note.moved_on_by
+            assert note.purged
 
 
 def test_committed_diagrams_equal_the_tables() -> None:
     script = Path(__file__).parents[2] / "docs" / "make_diagrams.py"
     spec = importlib.util.spec_from_file_location("make_diagrams", script)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     for name, text in module.diagrams().items():

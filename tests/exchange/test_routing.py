@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .builders import own_gateway, partner
-
 from asw_gateway.exchange.routing import check_capability, check_partner, find_partner
 from asw_gateway.messaging.party import Partner
 from asw_gateway.translation.problem import Problem
+
+from .builders import own_gateway, partner
 
 TH = partner("TH")
 
@@ -53,7 +53,8 @@ def test_every_lack_is_named_at_once() -> None:
     assert len(messages) == 3
     assert "1.0, not 2.0" in messages[0]
     assert "cancellation" in messages[1]
-    assert "1000 bytes" in messages[2] and "1001" in messages[2]
+    assert "1000 bytes" in messages[2]
+    assert "1001" in messages[2]
 
 
 def test_an_unknown_type_is_one_fault() -> None:
