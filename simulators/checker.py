@@ -2,18 +2,18 @@
 
     python -m simulators.checker DIRECTORY        # holds <party>/ledger.jsonl and <party>/feed.jsonl
 
-It shares no code with the gateway and looks into no database: a ledger is what a portal saw and did, a feed dump is
-every entry that the party's gateway offers at the end.  Definitions (a "document" is anything submitted as 10/xx):
+It shares no code with the gateway and looks into no database: a ledger is what a portal saw and did, a feed
+dump is every entry that the party's gateway offers at the end.  A "document" is anything submitted as 10/xx.
 
-    lost        an id answered 99 that is neither on the other portal's feed nor ended by a final word (rejected,
-                failed, expired, cancelled) on the sender's; or a feed entry that was offered once and is gone, or
-                that its portal was never offered
-    duplicated  a second feed entry for the same (party, messageId), the same entry id, or the same document
-                (number, function, digest)
-    reordered   within one document type and number, an entry that came before one submitted earlier
-    stray       an entry for something that was never submitted, or was refused with 00
-    unfinished  a submission without any answer, or without a final word on the sender's feed, or an entry not
-                acknowledged
+    lost        an id answered 99 that is neither on the other portal's feed nor ended by a final word
+                (rejected, failed, expired, cancelled) on the sender's; or a feed entry that was offered once
+                and is gone, or is not readable, or was never offered to its portal
+    duplicated  a second feed entry for the same (party, messageId), the same entry id or sequence, or the
+                same document (number, function) beyond what was submitted
+    reordered   within one document type and number, an entry that came after one submitted later
+    stray       an entry for something that was never submitted, was refused with 00, or was told as rejected
+    unfinished  a submission without any answer, or without a final word on the sender's feed, or an entry
+                that was not acknowledged
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 
 from attrs import Factory, define, frozen
 
-from simulators.facts import ENDED, RECEIPTED, Facts, read_facts
+from simulators.facts import ENDED, RECEIPTED, TECHNICAL_ERROR, Facts, read_facts
 from simulators.ledger import read_ledger
 
 Key = tuple[str, str, str, str, str, str]  # from, to, document type, function, number, status
@@ -56,14 +56,18 @@ class Entry:
     @property
     def key(self) -> Key:
         facts = self.facts
-        return (
-            facts.origin, self.party, facts.document_type, facts.function, facts.number, facts.status
-        )
+        sender = facts.across_from(self.party)
+        return sender, self.party, facts.document_type, facts.function, facts.number, facts.status
+
+    @property
+    def delivered(self) -> bool:
+        """A document from another portal; a technical error comes from a gateway, not from a portal."""
+        return self.facts.type == "20" and self.facts.content != TECHNICAL_ERROR
 
 
 @frozen(kw_only=True)
 class PartyRecord:
-    """All that is known of one party: the records of its portal's ledger, and the dump of its gateway's feed."""
+    """What is known of one party: the records of its portal's ledger, the dump of its gateway's feed."""
 
     ledger: Sequence[Mapping[str, Any]]
     feed: Sequence[Mapping[str, Any]]
@@ -101,7 +105,7 @@ def check(parties: Mapping[str, PartyRecord]) -> Report:
     """Judge a finished run; `parties` is keyed by country code."""
     report = Report()
     submissions = {party: _submissions(party, record.ledger) for party, record in parties.items()}
-    entries = {party: _entries(party, record.feed) for party, record in parties.items()}
+    entries = {party: _entries(report, party, record.feed) for party, record in parties.items()}
     last_words = {party: _last_words(found) for party, found in entries.items()}
     for party, record in parties.items():
         _check_feed(report, party, entries[party], record.ledger)
@@ -129,8 +133,12 @@ def _submissions(party: str, ledger: Iterable[Mapping[str, Any]]) -> list[Submis
     for message_id in [*order, *(name for name in planned if name not in order)]:
         plan = planned[message_id]
         key = (
-            party, plan["destination"], plan["document_type"], plan["function"], plan["number"],
-            plan.get("status", ""),
+            party,
+            plan["destination"],
+            plan["document_type"],
+            plan["function"],
+            plan["number"],
+            plan["status"],
         )
         result.append(
             Submission(party=party, message_id=message_id, key=key, function=answers.get(message_id, ""))
@@ -138,13 +146,18 @@ def _submissions(party: str, ledger: Iterable[Mapping[str, Any]]) -> list[Submis
     return result
 
 
-def _entries(party: str, feed: Iterable[Mapping[str, Any]]) -> list[Entry]:
-    return [
-        Entry(
-            party=party, sequence=int(line["sequence"]), identity=str(line["id"]), facts=read_facts(line["envelope"])
+def _entries(report: Report, party: str, feed: Iterable[Mapping[str, Any]]) -> list[Entry]:
+    entries = []
+    for line in feed:
+        try:
+            facts = read_facts(line["envelope"])
+        except ValueError as fault:
+            _lost(report, f"{party}: entry {line['sequence']} is not readable, {fault}")
+            facts = Facts(message_id="")
+        entries.append(
+            Entry(party=party, sequence=int(line["sequence"]), identity=str(line["id"]), facts=facts)
         )
-        for line in feed
-    ]
+    return entries
 
 
 def _last_words(entries: Iterable[Entry]) -> dict[str, list[str]]:
@@ -159,7 +172,9 @@ def _last_words(entries: Iterable[Entry]) -> dict[str, list[str]]:
 # --- one feed
 
 
-def _check_feed(report: Report, party: str, entries: Sequence[Entry], ledger: Iterable[Mapping[str, Any]]) -> None:
+def _check_feed(
+    report: Report, party: str, entries: Sequence[Entry], ledger: Iterable[Mapping[str, Any]]
+) -> None:
     offered: dict[int, str] = {}
     acknowledged: set[int] = set()
     for record in ledger:
@@ -178,8 +193,8 @@ def _check_feed(report: Report, party: str, entries: Sequence[Entry], ledger: It
         identities[entry.identity] += 1
         if identities[entry.identity] == 2:
             _duplicate(report, f"{party}: entry {entry.identity} is on the feed twice")
-        if entry.facts.type == "20":
-            message = (entry.facts.origin, entry.facts.message_id)
+        if entry.delivered:
+            message = (entry.facts.across_from(party), entry.facts.message_id)
             messages[message] += 1
             if messages[message] == 2:
                 _duplicate(report, f"{party}: message {message[1]} from {message[0]} is on the feed twice")
@@ -189,20 +204,24 @@ def _check_feed(report: Report, party: str, entries: Sequence[Entry], ledger: It
             _unfinished(report, f"{party}: entry {entry.sequence} was not acknowledged")
     for sequence, identity in offered.items():
         if by_sequence.get(sequence) != identity:
-            _lost(report, f"{party}: entry {sequence} ({identity}) was offered once and is not on the feed now")
+            _lost(
+                report, f"{party}: entry {sequence} ({identity}) was offered once and is not on the feed now"
+            )
 
 
 # --- from one party to another
 
 
 def _check_crossings(
-    report: Report, submissions: Mapping[str, Sequence[Submission]], entries: Mapping[str, Sequence[Entry]],
+    report: Report,
+    submissions: Mapping[str, Sequence[Submission]],
+    entries: Mapping[str, Sequence[Entry]],
     words: Mapping[str, Mapping[str, Sequence[str]]],
 ) -> None:
     arrived: dict[Key, list[Entry]] = defaultdict(list)
     for found in entries.values():
         for entry in found:
-            if entry.facts.type == "20":
+            if entry.delivered:
                 arrived[entry.key].append(entry)
 
     due: dict[Key, list[Submission]] = defaultdict(list)
@@ -221,6 +240,8 @@ def _check_crossings(
             ended = "rejected" in said or (not receipted and any(word in ENDED for word in said))
             if receipted:
                 report.receipts += 1
+            if "rejected" in said:
+                sent[submission.key] -= 1
             if ended:
                 report.failed += 1
                 continue
@@ -230,11 +251,16 @@ def _check_crossings(
 
     for key, expected in due.items():
         for submission in expected[len(arrived.get(key, ())) :]:
-            _lost(report, f"{_name(key)}: {submission.message_id} was answered 99 and is not on the feed of {key[1]}")
+            _lost(
+                report,
+                f"{_name(key)}: {submission.message_id} was answered 99 and is not on the feed of {key[1]}",
+            )
     for key, found in arrived.items():
         if sent[key] == 0:
             report.stray += 1
-            report.findings.append(f"{_name(key)}: on the feed of {key[1]} but never sent by {key[0]}")
+            report.findings.append(
+                f"stray: {_name(key)} is on the feed of {key[1]}, not sent or told as rejected"
+            )
         for entry in found[max(sent[key], 1) :]:
             _duplicate(report, f"{_name(key)}: a second entry, {entry.sequence}, on the feed of {key[1]}")
         if key[3] == RESPONSE_FUNCTION:
@@ -256,7 +282,7 @@ def _check_order(
     came: dict[tuple[str, str, str, str], list[Key]] = defaultdict(list)
     for found in entries.values():
         for entry in sorted(found, key=lambda entry: entry.sequence):
-            if entry.facts.type == "20":
+            if entry.delivered:
                 came[_order_key(entry.key)].append(entry.key)
     for order_key, arrivals in came.items():
         positions: dict[Key, list[int]] = defaultdict(list)
@@ -270,7 +296,7 @@ def _check_order(
             position = places.pop(0)
             if position < latest:
                 report.reordered += 1
-                report.findings.append(f"{_name(key)}: came after a message that was sent later")
+                report.findings.append(f"reordered: {_name(key)} came after a message that was sent later")
             latest = max(latest, position)
 
 
@@ -303,13 +329,19 @@ def _unfinished(report: Report, sentence: str) -> None:
 
 def read_party(directory: Path) -> PartyRecord:
     """Read `ledger.jsonl` and `feed.jsonl` of one party."""
-    feed = [json.loads(line) for line in (directory / "feed.jsonl").read_text(encoding="utf-8").splitlines() if line]
+    feed = [
+        json.loads(line)
+        for line in (directory / "feed.jsonl").read_text(encoding="utf-8").splitlines()
+        if line
+    ]
     return PartyRecord(ledger=list(read_ledger(directory / "ledger.jsonl")), feed=feed)
 
 
 def read_run(directory: Path) -> dict[str, PartyRecord]:
     """Every subdirectory that holds a ledger is one party, named in capitals."""
-    return {path.parent.name.upper(): read_party(path.parent) for path in sorted(directory.glob("*/ledger.jsonl"))}
+    return {
+        path.parent.name.upper(): read_party(path.parent) for path in sorted(directory.glob("*/ledger.jsonl"))
+    }
 
 
 def main(arguments: Sequence[str]) -> int:

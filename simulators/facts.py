@@ -14,19 +14,14 @@ RECEIPTED = "receipted"
 ENDED = frozenset({"rejected", "failed", "expired", "cancelled"})
 """Words of STATUS messages: delivered with a valid receipt; ended otherwise."""
 
-NUMBER_TAGS = ("DocumentNumber", "CertificateNumber", "DeclarationNumber", "ReferenceNumber")
-ORIGIN_TAGS = ("ExportCountry", "OriginCountry")
-DESTINATION_TAGS = ("DestinationCountry", "ImportCountry")
-STATUS_TAGS = ("State", "Status")
-ABOUT_TAGS = ("AboutMessageId", "MessageId")
-"""Elements of the content that carry a fact; the first that is present and not empty counts."""
+TECHNICAL_ERROR = "TechnicalError"
 
 
 @frozen(kw_only=True)
 class Facts:
-    """number: the document's own number (in a customs response: the number it answers), "" if none.
-    origin, destination: who sends the content and to whom, as country codes.  status: the answer of a customs
-    response ("UTL"), or the word of a STATUS message ("receipted").  about: the messageId a STATUS message is about.
+    """content: the name of the business element.  number: the document's own number, or the one it answers.
+    export_country, import_country: as in the content.  status: the answer of a customs response ("UTL"), or
+    the word of a STATUS message ("receipted").  about: the messageId that a STATUS message is about.
     digest: SHA-256 of the canonical content.
     """
 
@@ -35,18 +30,23 @@ class Facts:
     type: str = ""
     function: str = ""
     reference: str = ""
-    origin: str = ""
-    destination: str = ""
+    content: str = ""
+    export_country: str = ""
+    import_country: str = ""
     number: str = ""
     status: str = ""
     about: str = ""
     digest: str = ""
 
+    def across_from(self, party: str) -> str:
+        """The country at the other end, seen from `party`: whom it sends this to, or has it from."""
+        return self.import_country if party == self.export_country else self.export_country
+
 
 def read_facts(envelope: str | bytes) -> Facts:
     """Facts of one Envelope.  Raises ValueError when it is not one."""
     try:
-        root = ElementTree.fromstring(envelope)
+        root = ElementTree.fromstring(envelope)  # noqa: S314 - from our own gateway, on this machine
     except ElementTree.ParseError as fault:
         raise ValueError(f"not XML: {fault}") from None
     if root.tag != "Envelope":
@@ -55,34 +55,28 @@ def read_facts(envelope: str | bytes) -> Facts:
     def text(path: str) -> str:
         return (root.findtext(path) or "").strip()
 
-    content = root.find("Body/Content")
+    holder = root.find("Body/Content")
+    content = holder[0] if holder is not None and len(holder) else ElementTree.Element("nothing")
+
+    def fact(*tags: str) -> str:
+        return next((found.strip() for tag in tags if (found := content.findtext(tag))), "")
+
     return Facts(
         message_id=text("Header/Reference/messageId"),
         document_type=text("Header/Subject/documentType"),
         type=text("Header/Subject/type"),
         function=text("Header/Subject/function"),
         reference=text("Header/Subject/reference"),
-        origin=_first(content, ORIGIN_TAGS),
-        destination=_first(content, DESTINATION_TAGS),
-        number=_first(content, NUMBER_TAGS),
-        status=_first(content, STATUS_TAGS),
-        about=_first(content, ABOUT_TAGS),
+        content=content.tag,
+        export_country=fact("ExportCountry"),
+        import_country=fact("ImportCountry"),
+        number=fact("AnsweredNumber", "Number"),
+        status=fact("Status"),
+        about=fact("MessageId"),
         digest=_digest(content),
     )
 
 
-def _first(content: ElementTree.Element | None, tags: tuple[str, ...]) -> str:
-    if content is None:
-        return ""
-    for tag in tags:
-        for element in content.iter(tag):
-            if element.text and element.text.strip():
-                return element.text.strip()
-    return ""
-
-
-def _digest(content: ElementTree.Element | None) -> str:
-    if content is None:
-        return ""
+def _digest(content: ElementTree.Element) -> str:
     canonical = ElementTree.canonicalize(ElementTree.tostring(content, encoding="unicode"), strip_text=True)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,34 +1,29 @@
-"""The customs office behind a simulated portal: answers certificates from abroad, always the same way for one seed."""
+"""The customs office behind a simulated portal: its answers depend on the seed and the document only."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
 
-from attrs import field, frozen
+from attrs import frozen
 
 from simulators.facts import Facts
 
 CERTIFICATE_FUNCTIONS = frozenset({"01", "02"})
 
 
-def _customs_response(envelope: bytes, *, status: str, message_id: str, now: float, own_country: str) -> bytes:
-    from simulators.documents import customs_response
-
-    return customs_response(envelope, status=status, message_id=message_id, now=now, own_country=own_country)
-
-
 @frozen(kw_only=True)
 class CustomsOffice:
-    """answers: share of certificates and declarations that get an answer; refusals: share of the answers that deny
-    preference (REJ).  What one document gets depends on seed, country and number only.
+    """answers: share of certificates and declarations that get an answer; refusals: share of the answers that
+    deny preference (REJ).  What one document gets depends on seed, country and number only.
+    write: makes the response Envelope, as `documents.customs_response` does.
     """
 
     country: str
+    write: Callable[..., bytes]
     seed: int = 1
     answers: float = 1.0
     refusals: float = 0.2
-    write: Callable[..., bytes] = field(default=_customs_response)
 
     def reply(self, envelope: str, facts: Facts, message_id: str, now: float) -> bytes | None:
         """The response Envelope (10/05) to a delivered document; None when this one gets no answer."""

@@ -1,5 +1,5 @@
-"""A national portal, small but durable: offices drop Envelopes into a directory, it submits them, reads the feed,
-acknowledges, and answers certificates from abroad like a customs office.
+"""A national portal, small but durable.  Offices drop Envelopes into a directory; it submits them, reads the
+feed, acknowledges, and answers certificates from abroad like a customs office.
 
     python -m simulators.portal --config portal.toml
 
@@ -9,9 +9,10 @@ acknowledges, and answers certificates from abroad like a customs office.
     answered/*.xml   answered, 99 or 00
     ledger.jsonl     what happened (see ledger.py)
 
-A submission without an answer is sent again, byte for byte, until there is one; documents with the same key (type and
-number) never overtake each other.  A feed entry is acknowledged only when it is in the ledger and the reply of the
-customs office, if any, lies in outgoing/.  So the process may be killed at any point and started again.
+A submission without an answer is sent again, byte for byte, until there is one; documents with the same key
+(type and number) never overtake each other.  A feed entry is acknowledged only when it is in the ledger and
+the reply of the customs office, if any, lies in outgoing/.  So the process may be killed at any point and
+started again.
 """
 
 from __future__ import annotations
@@ -65,12 +66,22 @@ class Waiting:
 
 
 class PortalSimulator:
-    """Submits and reads until stopped.  `start()` returns at once; `stop()` fires when nothing is in flight."""
+    """Submits and reads until stopped; `broken` fails with a fault that ended either."""
 
     def __init__(
-        self, *, feed: Feed, party: str, directory: Path, reactor: Any, office: Office | None = None,
-        now: Callable[[], float] = time.time, documents_per_second: float = 20.0, in_flight: int = 4,
-        retry_seconds: float = 0.5, scan_seconds: float = 0.1, poll_seconds: float = 10.0,
+        self,
+        *,
+        feed: Feed,
+        party: str,
+        directory: Path,
+        reactor: Any,
+        office: Office | None = None,
+        now: Callable[[], float] = time.time,
+        documents_per_second: float = 20.0,
+        in_flight: int = 4,
+        retry_seconds: float = 0.5,
+        scan_seconds: float = 0.1,
+        poll_seconds: float = 10.0,
     ) -> None:
         self._feed = feed
         self._party = party
@@ -100,7 +111,7 @@ class PortalSimulator:
             running.addErrback(self._break)
 
     def _break(self, failure: Failure) -> None:
-        """A loop ended: either we stop, or it is a fault that must not stay silent (`broken` fails with it)."""
+        """A loop ended: either we stop, or it is a fault that must not stay silent."""
         if failure.check(CancelledError) is None and not self.broken.called:
             self.broken.errback(failure)
 
@@ -160,9 +171,16 @@ class PortalSimulator:
             if facts.message_id not in self._planned:
                 self._planned.add(facts.message_id)
                 self._ledger.write(
-                    "planned", message_id=facts.message_id, document_type=facts.document_type, type=facts.type,
-                    function=facts.function, number=facts.number, destination=facts.destination, status=facts.status,
-                    sha256=hashlib.sha256(envelope).hexdigest(), file=path.name,
+                    "planned",
+                    message_id=facts.message_id,
+                    document_type=facts.document_type,
+                    type=facts.type,
+                    function=facts.function,
+                    number=facts.number,
+                    destination=facts.across_from(self._party),
+                    status=facts.status,
+                    sha256=hashlib.sha256(envelope).hexdigest(),
+                    file=path.name,
                 )
             found.append(waiting)
         return found
@@ -186,7 +204,10 @@ class PortalSimulator:
                     await self._sleep(self._retry_seconds)
                     continue
                 self._ledger.write(
-                    "answer", message_id=identity, function=answer.function, http_status=answer.http_status,
+                    "answer",
+                    message_id=identity,
+                    function=answer.function,
+                    http_status=answer.http_status,
                     errors=[list(error) for error in answer.errors],
                 )
                 self._answered.add(identity)
@@ -205,26 +226,41 @@ class PortalSimulator:
         while True:
             try:
                 for entry in await self._feed.read(self._after, wait_seconds=self._poll_seconds):
-                    self._take(entry)
-                    await self._feed.acknowledge(entry.sequence, "ok")
-                    self._ledger.write("acknowledged", sequence=entry.sequence, result="ok")
+                    result, detail = self._take(entry)
+                    await self._feed.acknowledge(entry.sequence, result, detail)
+                    self._ledger.write("acknowledged", sequence=entry.sequence, result=result)
                     self._after = entry.sequence
             except FeedUnavailable:
                 await self._sleep(self._retry_seconds)
 
-    def _take(self, entry: FeedEntry) -> None:
-        """Everything that must be on disk before the entry is acknowledged."""
+    def _take(self, entry: FeedEntry) -> tuple[str, str]:
+        """Put on disk what must be there before the acknowledgement; returns its result and detail."""
+        result, detail, facts = "ok", "", Facts(message_id="")
+        try:
+            facts = read_facts(entry.envelope)
+        except ValueError as fault:
+            result, detail = "not-readable", str(fault)
         if (entry.sequence, entry.identity) in self._seen:
-            return
-        facts = read_facts(entry.envelope)
+            return result, detail
         if self._office is not None:
             self._file_reply(entry, facts, self._office)
         self._seen.add((entry.sequence, entry.identity))
         self._ledger.write(
-            "entry", sequence=entry.sequence, id=entry.identity, kind=entry.kind, message_id=facts.message_id,
-            document_type=facts.document_type, type=facts.type, function=facts.function, number=facts.number,
-            origin=facts.origin, digest=facts.digest, status=facts.status, about=facts.about,
+            "entry",
+            sequence=entry.sequence,
+            id=entry.identity,
+            kind=entry.kind,
+            message_id=facts.message_id,
+            document_type=facts.document_type,
+            type=facts.type,
+            function=facts.function,
+            number=facts.number,
+            origin=facts.across_from(self._party),
+            digest=facts.digest,
+            status=facts.status,
+            about=facts.about,
         )
+        return result, detail
 
     def _file_reply(self, entry: FeedEntry, facts: Facts, office: Office) -> None:
         name = f"reply-{entry.sequence:09d}.xml"
@@ -254,7 +290,9 @@ def _facts_or_file_name(envelope: bytes, path: Path) -> Facts:
 
 
 def main(arguments: list[str]) -> None:
-    options = argparse.ArgumentParser(prog="python -m simulators.portal", description=__doc__.split("\n\n")[0])
+    options = argparse.ArgumentParser(
+        prog="python -m simulators.portal", description=__doc__.split("\n\n")[0]
+    )
     options.add_argument("--config", type=Path, required=True, help="portal.toml, as world.py writes it")
     chosen = options.parse_args(arguments)
     settings = tomllib.loads(chosen.config.read_text(encoding="utf-8"))
@@ -265,17 +303,29 @@ async def _run(reactor: Any, settings: dict[str, Any], base: Path) -> None:
     from simulators.office import CustomsOffice
 
     client = PortalClient.over_tls(
-        reactor, settings["feed"], ca_file=base / settings["ca"], certificate_file=base / settings["certificate"],
+        reactor,
+        settings["feed"],
+        ca_file=base / settings["ca"],
+        certificate_file=base / settings["certificate"],
         key_file=base / settings["key"],
     )
-    office = CustomsOffice(country=settings["party"], seed=settings.get("seed", 1), **settings.get("office", {}))
+    office = CustomsOffice(
+        country=settings["party"], seed=settings.get("seed", 1), **settings.get("office", {})
+    )
     portal = PortalSimulator(
-        feed=client, party=settings["party"], directory=base / settings["directory"], reactor=reactor, office=office,
+        feed=client,
+        party=settings["party"],
+        directory=base / settings["directory"],
+        reactor=reactor,
+        office=office,
         **settings.get("pace", {}),
     )
     portal.start()
-    print(f"portal {settings['party']} talks to {settings['feed']}; drop Envelopes into "
-          f"{base / settings['directory'] / 'outgoing'}", flush=True)
+    print(
+        f"portal {settings['party']} talks to {settings['feed']}; drop Envelopes into "
+        f"{base / settings['directory'] / 'outgoing'}",
+        flush=True,
+    )
     reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(portal.stop()))
     await portal.broken
 

@@ -2,12 +2,12 @@
 
 Three acts, as in `asw_gateway.portal`:
 
-    submit        POST feed/v1/messages                          an Envelope; the answer is an Envelope …/99 or …/00
+    submit        POST feed/v1/messages                          an Envelope; answered by an Envelope 99 or 00
     read          GET  feed/v1/messages?after=SEQ&wait=SECONDS   long poll
     acknowledge   POST feed/v1/messages/SEQ/acknowledgement      ok, ok-with-warnings, not-readable
 
-Every act ends within its time-out; whatever goes wrong on the way is one `FeedUnavailable`, after which the caller
-may simply do the same again: the gateway is idempotent on the messageId and on the sequence.
+Every act ends within its time-out; whatever goes wrong on the way is one `FeedUnavailable`, after which the
+caller may simply do the same again: the gateway is idempotent on the messageId and on the sequence.
 """
 
 from __future__ import annotations
@@ -19,20 +19,24 @@ from xml.etree import ElementTree
 
 from attrs import frozen
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.ssl import Certificate, PrivateCertificate, optionsForClientTLS, trustRootFromCertificates
+from twisted.internet.ssl import (
+    Certificate,
+    PrivateCertificate,
+    optionsForClientTLS,
+    trustRootFromCertificates,
+)
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer, IPolicyForHTTPS, IResponse
+from twisted.web.iweb import IBodyProducer, IPolicyForHTTPS
 from zope.interface import implementer
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 
 class FeedUnavailable(Exception):
-    """No usable answer: no connection, time-out, TLS refused, or an HTTP status that is not part of the contract."""
+    """No usable answer: no connection, time-out, TLS refused, or an HTTP status outside the contract."""
 
 
 @frozen(kw_only=True)
@@ -67,7 +71,9 @@ class _ClientTls:
 
     def __init__(self, ca_file: Path, certificate_file: Path, key_file: Path) -> None:
         self._trust = trustRootFromCertificates(_certificates(ca_file))
-        self._client = PrivateCertificate.loadPEM(certificate_file.read_bytes() + b"\n" + key_file.read_bytes())
+        self._client = PrivateCertificate.loadPEM(
+            certificate_file.read_bytes() + b"\n" + key_file.read_bytes()
+        )
 
     def creatorForNetloc(self, hostname: bytes, port: int) -> Any:
         return optionsForClientTLS(
@@ -76,9 +82,10 @@ class _ClientTls:
 
 
 class PortalClient:
-    """Talks to one gateway.  `base_url` ends before `/feed/v1`, e.g. `https://127.0.0.1:8444`."""
+    """Talks to one gateway through `agent` (an IAgent).  `base_url` ends before `/feed/v1`, for example
+    `https://127.0.0.1:8444`."""
 
-    def __init__(self, agent: IAgent, base_url: str, *, reactor: Any, timeout_seconds: float = 15.0) -> None:
+    def __init__(self, agent: Any, base_url: str, *, reactor: Any, timeout_seconds: float = 15.0) -> None:
         self._agent = agent
         self._messages = base_url.rstrip("/") + "/feed/v1/messages"
         self._reactor = reactor
@@ -87,7 +94,13 @@ class PortalClient:
 
     @classmethod
     def over_tls(
-        cls, reactor: Any, base_url: str, *, ca_file: Path, certificate_file: Path, key_file: Path,
+        cls,
+        reactor: Any,
+        base_url: str,
+        *,
+        ca_file: Path,
+        certificate_file: Path,
+        key_file: Path,
         timeout_seconds: float = 15.0,
     ) -> PortalClient:
         """Raises OSError or OpenSSL.crypto.Error when a file cannot be used."""
@@ -107,7 +120,7 @@ class PortalClient:
         if response.code == 503:
             raise FeedUnavailable("503: the gateway could not store it")
         try:
-            root = ElementTree.fromstring(body)
+            root = ElementTree.fromstring(body)  # noqa: S314 - from our own gateway, on this machine
         except ElementTree.ParseError:
             raise FeedUnavailable(f"HTTP {response.code} without an Envelope") from None
         return Answer(
@@ -121,7 +134,9 @@ class PortalClient:
             body=body,
         )
 
-    async def read(self, after: int, *, wait_seconds: float = 0.0, limit: int | None = None) -> tuple[FeedEntry, ...]:
+    async def read(
+        self, after: int, *, wait_seconds: float = 0.0, limit: int | None = None
+    ) -> tuple[FeedEntry, ...]:
         """Entries with sequence > `after`, oldest first; empty when none came within `wait_seconds`."""
         url = f"{self._messages}?after={after}&wait={wait_seconds:g}"
         if limit is not None:
@@ -133,8 +148,11 @@ class PortalClient:
             entries = json.loads(body)["entries"]
             return tuple(
                 FeedEntry(
-                    sequence=int(entry["sequence"]), identity=str(entry["id"]), kind=str(entry["kind"]),
-                    created_at=entry["created_at"], envelope=str(entry["envelope"]),
+                    sequence=int(entry["sequence"]),
+                    identity=str(entry["id"]),
+                    kind=str(entry["kind"]),
+                    created_at=entry["created_at"],
+                    envelope=str(entry["envelope"]),
                 )
                 for entry in entries
             )
@@ -156,7 +174,7 @@ class PortalClient:
 
     async def _request(
         self, method: bytes, url: str, body: bytes | None, content_type: str, timeout: float
-    ) -> tuple[IResponse, bytes]:
+    ) -> tuple[Any, bytes]:
         headers = Headers({"Content-Type": [content_type]} if content_type else {})
         producer = _BytesProducer(body) if body is not None else None
         both = Deferred.fromCoroutine(self._exchange(method, url, headers, producer))
@@ -172,7 +190,7 @@ class PortalClient:
 
     async def _exchange(
         self, method: bytes, url: str, headers: Headers, producer: _BytesProducer | None
-    ) -> tuple[IResponse, bytes]:
+    ) -> tuple[Any, bytes]:
         response = await self._agent.request(method, url.encode("ascii"), headers, producer)
         return response, await _read_body(response)
 
@@ -185,7 +203,7 @@ class _BytesProducer:
         self._body = body
         self.length = len(body)
 
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+    def startProducing(self, consumer: Any) -> Deferred[None]:
         consumer.write(self._body)
         return succeed(None)
 
@@ -211,8 +229,8 @@ class _BodyCollector(Protocol):
         if len(self._received) > MAX_ANSWER_BYTES and self._done is not None:
             done, self._done = self._done, None
             done.errback(FeedUnavailable("the answer is too large"))
-            assert self.transport is not None
-            self.transport.loseConnection()
+            transport: Any = self.transport
+            transport.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         done, self._done = self._done, None
@@ -224,7 +242,7 @@ class _BodyCollector(Protocol):
             done.errback(FeedUnavailable("the answer broke off"))
 
 
-def _read_body(response: IResponse) -> Deferred[bytes]:
+def _read_body(response: Any) -> Deferred[bytes]:
     done: Deferred[bytes] = Deferred()
     response.deliverBody(_BodyCollector(done))
     return done

@@ -10,19 +10,31 @@ from simulators.facts import read_facts
 
 
 def envelope(
-    message_id: str, *, number: str = "", type: str = "10", function: str = "01", origin: str = "VN",
-    destination: str = "TH", status: str = "", about: str = "", document_type: str = "ASW-EFORMD",
+    message_id: str,
+    *,
+    number: str = "",
+    type: str = "10",
+    function: str = "01",
+    origin: str = "VN",
+    destination: str = "TH",
+    status: str = "",
+    about: str = "",
+    document_type: str = "ASW-EFORMD",
+    content: str = "FormD",
 ) -> str:
     """An Envelope with just the facts of simulators/facts.py in it."""
     facts = {
-        "DocumentNumber": number, "OriginCountry": origin, "DestinationCountry": destination, "Status": status,
-        "AboutMessageId": about,
+        "Number": number,
+        "ExportCountry": origin,
+        "ImportCountry": destination,
+        "Status": status,
+        "MessageId": about,
     }
-    content = "".join(f"<{tag}>{escape(value)}</{tag}>" for tag, value in facts.items() if value)
+    inside = "".join(f"<{tag}>{escape(value)}</{tag}>" for tag, value in facts.items() if value)
     return (
         f"<Envelope><Header><Reference><version>01</version><messageId>{message_id}</messageId></Reference>"
         f"<Subject><documentType>{document_type}</documentType><type>{type}</type><function>{function}</function>"
-        f"<reference>D1</reference></Subject></Header><Body><Content><Document>{content}</Document></Content></Body>"
+        f"<reference>D1</reference></Subject></Header><Body><Content><{content}>{inside}</{content}></Content></Body>"
         "</Envelope>"
     )
 
@@ -34,19 +46,44 @@ class Story:
         self.ledgers: dict[str, list[dict[str, Any]]] = {"VN": [], "TH": []}
         self.feeds: dict[str, list[dict[str, Any]]] = {"VN": [], "TH": []}
 
-    def submit(self, message_id: str, number: str, *, party: str = "VN", to: str = "TH", answer: str | None = "99",
-               function: str = "01", status: str = "") -> None:
+    def submit(
+        self,
+        message_id: str,
+        number: str,
+        *,
+        party: str = "VN",
+        to: str = "TH",
+        answer: str | None = "99",
+        function: str = "01",
+        status: str = "",
+    ) -> None:
         ledger = self.ledgers[party]
-        ledger.append({
-            "event": "planned", "message_id": message_id, "document_type": "ASW-EFORMD", "type": "10",
-            "function": function, "number": number, "destination": to, "status": status,
-        })
+        ledger.append(
+            {
+                "event": "planned",
+                "message_id": message_id,
+                "document_type": "ASW-EFORMD",
+                "type": "10",
+                "function": function,
+                "number": number,
+                "destination": to,
+                "status": status,
+            }
+        )
         ledger.append({"event": "attempt", "message_id": message_id, "attempt": 1})
         if answer is not None:
             ledger.append({"event": "answer", "message_id": message_id, "function": answer})
 
-    def feed(self, party: str, text: str, *, sequence: int | None = None, identity: str | None = None,
-             seen: bool = True, acknowledged: bool = True) -> None:
+    def feed(
+        self,
+        party: str,
+        text: str,
+        *,
+        sequence: int | None = None,
+        identity: str | None = None,
+        seen: bool = True,
+        acknowledged: bool = True,
+    ) -> None:
         feed = self.feeds[party]
         sequence = len(feed) + 1 if sequence is None else sequence
         identity = f"{party}-{sequence}" if identity is None else identity
@@ -56,11 +93,25 @@ class Story:
         if seen and acknowledged:
             self.ledgers[party].append({"event": "acknowledged", "sequence": sequence, "result": "ok"})
 
-    def deliver(self, number: str, *, to: str = "TH", origin: str = "VN", function: str = "01", status: str = "",
-                message_id: str | None = None, **how: Any) -> None:
+    def deliver(
+        self,
+        number: str,
+        *,
+        to: str = "TH",
+        origin: str = "VN",
+        function: str = "01",
+        status: str = "",
+        message_id: str | None = None,
+        **how: Any,
+    ) -> None:
         text = envelope(
-            message_id or f"net-{to}-{len(self.feeds[to])}", number=number, type="20", function=function, origin=origin,
-            destination=to, status=status,
+            message_id or f"net-{to}-{len(self.feeds[to])}",
+            number=number,
+            type="20",
+            function=function,
+            origin=origin,
+            destination=to,
+            status=status,
         )
         self.feed(to, text, **how)
 
@@ -75,7 +126,9 @@ class Story:
         self.tell(message_id, "queued", "receipted")
 
     def records(self) -> dict[str, PartyRecord]:
-        return {party: PartyRecord(ledger=self.ledgers[party], feed=self.feeds[party]) for party in self.ledgers}
+        return {
+            party: PartyRecord(ledger=self.ledgers[party], feed=self.feeds[party]) for party in self.ledgers
+        }
 
 
 assert read_facts(envelope("m", number="N")).number == "N"

@@ -30,7 +30,8 @@ def test_a_clean_run_has_no_findings() -> None:
     report = check(clean_story().records())
     assert report.findings == []
     assert report.summary() == (
-        "documents=6 receipts=7 responses=1 duplicates=0 lost=0 reordered=0 stray=0 unfinished=0 refused=1 failed=1"
+        "documents=6 receipts=7 responses=1 duplicates=0 lost=0 reordered=0 stray=0 unfinished=0 "
+        "refused=1 failed=1"
     )
 
 
@@ -53,7 +54,13 @@ def hide_a_feed_entry(story: Story) -> None:
     story.tell("hidden", "receipted")
 
 
-@pytest.mark.parametrize("plant", [lose_a_delivery, lose_without_a_word, lose_a_feed_entry, hide_a_feed_entry])
+def spoil_a_feed_entry(story: Story) -> None:
+    story.feeds["TH"][2]["envelope"] = "<Envelope"
+
+
+@pytest.mark.parametrize(
+    "plant", [lose_a_delivery, lose_without_a_word, lose_a_feed_entry, hide_a_feed_entry, spoil_a_feed_entry]
+)
 def test_a_planted_loss_is_found(plant: Callable[[Story], None]) -> None:
     story = clean_story()
     plant(story)
@@ -131,7 +138,8 @@ def test_a_late_receipt_wins_over_an_expiry() -> None:
     story.deliver("VN-TH 26/01/00001")
     story.tell("late", "expired", "receipted")
     report = check(story.records())
-    assert report.clean and report.receipts == 1
+    assert report.clean
+    assert report.receipts == 1
 
 
 def test_what_was_never_sent_or_was_refused_must_not_arrive() -> None:
@@ -141,6 +149,18 @@ def test_what_was_never_sent_or_was_refused_must_not_arrive() -> None:
     assert check(story.records()).stray == 2
 
 
+def test_what_was_told_as_rejected_must_not_arrive() -> None:
+    story = clean_story()
+    story.deliver("VN-TH 26/01/00098")
+    assert check(story.records()).stray == 1
+
+
+def test_a_technical_error_answers_no_submission() -> None:
+    story = clean_story()
+    story.feed("TH", envelope("e", type="20", number="VN-TH 26/01/00001", content="TechnicalError"))
+    assert check(story.records()).clean
+
+
 def test_silence_and_missing_acknowledgements_are_unfinished() -> None:
     story = Story()
     story.submit("unanswered", "VN-TH 26/01/00001", answer=None)
@@ -148,7 +168,7 @@ def test_silence_and_missing_acknowledgements_are_unfinished() -> None:
     story.deliver("VN-TH 26/01/00002", acknowledged=False)
     story.tell("open", "queued", "sent")
     report = check(story.records())
-    assert report.unfinished == 3 and report.lost == 0
+    assert (report.unfinished, report.lost) == (3, 0)
 
 
 def test_by_hand_it_reads_a_directory_and_its_exit_status_tells(
@@ -169,7 +189,8 @@ def test_by_hand_it_reads_a_directory_and_its_exit_status_tells(
     write(story)
     assert main([str(tmp_path)]) == 1
     output = capsys.readouterr().out
-    assert "lost: VN→TH ASW-EFORMD VN-TH 26/01/00007" in output and "checker: FAIL" in output
+    assert "lost: VN→TH ASW-EFORMD VN-TH 26/01/00007" in output
+    assert "checker: FAIL" in output
     assert main([str(tmp_path / "nothing")]) == 1
 
 
