@@ -10,9 +10,22 @@ from service_identity import CertificateError, VerificationError
 
 # Alerts a partner may send (RFC 8446 §6); any other is "alert_other".
 _ALERTS = frozenset(
-    "access_denied bad_certificate certificate_expired certificate_required certificate_revoked"
-    " certificate_unknown decrypt_error handshake_failure insufficient_security internal_error"
-    " protocol_version unknown_ca unrecognized_name unsupported_certificate".split()
+    {
+        "access_denied",
+        "bad_certificate",
+        "certificate_expired",
+        "certificate_required",
+        "certificate_revoked",
+        "certificate_unknown",
+        "decrypt_error",
+        "handshake_failure",
+        "insufficient_security",
+        "internal_error",
+        "protocol_version",
+        "unknown_ca",
+        "unrecognized_name",
+        "unsupported_certificate",
+    }
 )
 _ALERT = re.compile(r"alert (?:number \d+ )?([a-z ]+)")
 

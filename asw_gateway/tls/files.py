@@ -10,6 +10,7 @@ from typing import Any
 from attrs import field, frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 Certificate = x509.Certificate
@@ -74,6 +75,19 @@ def load_key_pair(key_file: Path, certificate_file: Path, passphrase_file: Path 
     if _public(certificate) != _public(private_key):
         raise KeyFileFault(certificate_file, f"first the certificate that belongs to the key {key_file}")
     return KeyPair(private_key=private_key, certificate=certificate, chain=tuple(chain))
+
+
+def suitable_algorithm(certificate: Certificate | None) -> str:
+    """The signature algorithm that fits a certificate's key, in the words of SecurityProfile."""
+    key = certificate.public_key() if certificate is not None else None
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return "ecdsa-sha384" if key.curve.name == "secp384r1" else "ecdsa-sha256"
+    return "ed25519" if isinstance(key, ed25519.Ed25519PublicKey) else "rsa-sha256"
+
+
+def key_fits(algorithm: str, certificate: Certificate) -> bool:
+    """Whether a key can sign with `algorithm`: the family counts, not the digest's length."""
+    return algorithm.partition("-")[0] == suitable_algorithm(certificate).partition("-")[0]
 
 
 def _public(owner: Any) -> bytes:

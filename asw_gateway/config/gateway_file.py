@@ -1,0 +1,170 @@
+"""gateway.toml: who we are, where we listen, which keys we use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from asw_gateway.config.keys import read_certificates, read_key_pair, read_secret_path
+from asw_gateway.config.section import Section
+from asw_gateway.config.values import Listener, OperatorsListener, PortalClient
+from asw_gateway.messaging.party import PartyId
+from asw_gateway.tls.files import KeyFileFault, load_certificates
+
+COUNTRY = r"[A-Z]{2}"
+NAME = r"[a-z0-9][a-z0-9_-]{0,31}"
+ENVIRONMENTS = ("production", "test")
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_ORGANISATION = ("name", "identity", "country_code", "ministry_code", "organization_code")
+
+
+def read_gateway(root: Section) -> dict[str, Any]:
+    """The fields of GatewayConfig that this file holds; faulty ones are None and noted."""
+    gateway = root.section("gateway")
+    database = root.section("database")
+    keys = root.section("keys")
+    client = root.section("partner_client")
+    parts = {name: keys.section(name) for name in ("signing", "seal")}
+    if "decryption" in keys:
+        parts["decryption"] = keys.section("decryption")
+    state_directory = gateway.path("state_directory", "var", expected="a directory the gateway may write to")
+    values: dict[str, Any] = {
+        "party_id": _party(gateway),
+        "country": gateway.text("country", pattern=COUNTRY, expected="an ISO 3166-1 alpha-2 code such as VN"),
+        "environment": gateway.choice("environment", ENVIRONMENTS, "production"),
+        "node": gateway.text(
+            "node",
+            "node-1",
+            pattern=r"[A-Za-z0-9._-]{1,64}",
+            expected="a name for this process, unlike any other's",
+        ),
+        "worker_threads": gateway.number("worker_threads", 2, least=1, most=16, whole=True),
+        "state_directory": state_directory,
+        "profiles_directory": gateway.path(
+            "profiles_directory", "profiles", expected="a directory of profiles"
+        ),
+        "partners_directory": gateway.path(
+            "partners_directory", "partners", expected="a directory of partner files"
+        ),
+        "database_url": _database_url(database, state_directory),
+        "organisation": _organisation(root, "organisation"),
+        "portal_organisation": _organisation(root, "portal_organisation"),
+        "partner_listener": _listener(root, "partner_listener", 8443, 120_000_000),
+        "portal_listener": _listener(root, "portal_listener", 8444, 20_000_000),
+        "operators": _operators(root, state_directory),
+        "partner_client": read_key_pair(client),
+        "signing": read_key_pair(parts["signing"]),
+        "seal": read_key_pair(parts["seal"]),
+        "decryption": read_key_pair(parts["decryption"]) if "decryption" in parts else None,
+        "portal_clients": _portal_clients(root),
+    }
+    root.done(gateway, database, keys, client, *parts.values())
+    _check_directories(gateway, values)
+    return values
+
+
+def _party(gateway: Section) -> PartyId | None:
+    value = gateway.text("party_id", expected="the party id that partners know us by")
+    kind = gateway.text("party_id_type", expected="the party id's type, a URI")
+    return None if value is None or kind is None else PartyId(value=value, type=kind)
+
+
+def _organisation(root: Section, name: str) -> dict[str, str] | None:
+    """The From or To of a national Envelope (national-side.md §1.3): all codes required but the unit's."""
+    section = root.section(name)
+    found = {key: section.text(key, pattern=r"[^\x00-\x1f\x7f]{1,255}") for key in _ORGANISATION}
+    found["unit_code"] = section.text("unit_code", "")
+    return found if section.done() else None
+
+
+def _database_url(section: Section, state_directory: Path | None) -> str | None:
+    """SQLite in the state directory, unless a URL says otherwise. A password only ever comes from a file."""
+    expected = "sqlite:///… or postgresql+psycopg://…"
+    url = section.text("url", None, pattern=r"(sqlite|postgresql\+psycopg)://\S+", expected=expected)
+    password_file = read_secret_path(section, "password")
+    if url is None:
+        return (
+            None if state_directory is None else f"sqlite:///{(state_directory / 'gateway.sqlite').resolve()}"
+        )
+    if url.startswith("sqlite:///"):
+        return f"sqlite:///{(section.file.parent / url.removeprefix('sqlite:///')).resolve()}"
+    if url.startswith("sqlite:"):
+        section.fault("url", url, expected)
+        return None
+    parts = urlsplit(url)
+    if parts.password is not None:
+        section.fault("url", url.replace(parts.password, "***"), "no password here but a password_file")
+        return None
+    if password_file is None:
+        return str(url)
+    try:
+        password = password_file.read_text("utf-8").splitlines()[0]
+    except (OSError, IndexError, UnicodeDecodeError):
+        section.fault(
+            "password_file", str(password_file), "a readable file with the password in its first line"
+        )
+        return None
+    place = parts.netloc.rpartition("@")[2]
+    login = f"{quote(parts.username or '')}:{quote(password, safe='')}"
+    return str(urlunsplit(parts._replace(netloc=f"{login}@{place}")))
+
+
+def _listener(root: Section, name: str, port: int, max_body_bytes: int) -> Listener | None:
+    section = root.section(name)
+    values = {
+        "host": section.text("host", "0.0.0.0", expected="an address to listen on"),  # noqa: S104  meant so
+        "port": section.number("port", port, least=0, most=65535, whole=True),
+        "roots": read_certificates(section, "roots_files"),
+        "max_body_bytes": section.number(
+            "max_body_bytes", max_body_bytes, least=1000, most=2**31, whole=True
+        ),
+        "ticket_lifetime_seconds": section.number(
+            "ticket_lifetime_seconds", 3600, least=60, most=86400, whole=True, unit="seconds"
+        ),
+        "pair": read_key_pair(section),
+    }
+    return Listener(**values) if section.done() else None
+
+
+def _operators(root: Section, state_directory: Path | None) -> OperatorsListener | None:
+    section = root.section("operators")
+    host = section.text("host", "127.0.0.1", expected="an address to listen on")
+    port = section.number("port", 9464, least=0, most=65535, whole=True)
+    socket = section.path("control_socket", None)
+    if not section.boolean("allow_non_loopback", False) and host is not None and host not in _LOOPBACK:
+        section.fault("host", host, "127.0.0.1, ::1 or localhost, or allow_non_loopback = true")
+    if socket is None:
+        socket = (state_directory or root.file.parent) / "control.sock"
+    if len(str(socket.absolute()).encode()) > 100:
+        section.fault(
+            "control_socket", str(socket), "a path of at most 100 bytes, the system's limit for a socket"
+        )
+    if not section.done():
+        return None
+    return OperatorsListener(host=host, port=port, control_socket=socket)
+
+
+def _portal_clients(root: Section) -> tuple[PortalClient, ...]:
+    found: list[PortalClient] = []
+    sections = root.sections("portal_clients")
+    if not sections:
+        root.fault("portal_clients", None, "at least one [[portal_clients]] with name and certificate_file")
+    for section in sections:
+        name = section.text("name", pattern=NAME, expected="a short name in lower case")
+        path = section.path("certificate_file", expected="a PEM certificate")
+        if section.done() and path is not None:
+            try:
+                certificates = load_certificates(path)
+            except KeyFileFault as fault:
+                section.fault("certificate_file", str(path), fault.expected)
+                continue
+            found.append(PortalClient(name=name, certificate=certificates[0]))
+    return tuple(found)
+
+
+def _check_directories(gateway: Section, values: dict[str, Any]) -> None:
+    for key in ("profiles_directory", "partners_directory"):
+        directory = values[key]
+        if directory is not None and not directory.is_dir():
+            gateway.fault(key, str(directory), "an existing directory")

@@ -1,0 +1,75 @@
+"""Configuration as frozen values: what the composition root builds the daemon from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import field, frozen
+
+from asw_gateway.config.errors import ConfigError
+from asw_gateway.messaging.party import Partner, PartyId
+from asw_gateway.tls.files import Certificate, KeyPair
+
+
+@frozen(kw_only=True)
+class Listener:
+    """A listener with mutual TLS. `roots` may be empty: the pinned client certificates are then enough."""
+
+    host: str
+    port: int
+    pair: KeyPair
+    roots: tuple[Certificate, ...] = ()
+    max_body_bytes: int
+    ticket_lifetime_seconds: int
+
+
+@frozen(kw_only=True)
+class OperatorsListener:
+    """Where operators look (plain HTTP, read-only) and act (a Unix socket, mode 0600)."""
+
+    host: str
+    port: int
+    control_socket: Path
+
+
+@frozen(kw_only=True)
+class PortalClient:
+    """A client of the feed: its name, and a certificate it may show. A name may have several."""
+
+    name: str
+    certificate: Certificate
+
+
+@frozen(kw_only=True)
+class GatewayConfig:
+    """
+    Everything a gateway is told. Made by `load`, which has read every certificate and private key.
+
+    `organisation` and `portal_organisation` have the keys name, identity, country_code, ministry_code,
+    organization_code, unit_code. `digest` is the SHA-256 of all configuration files. `database_url` may
+    hold a password read from a file. `warnings` are for people: nothing refuses to work because of them.
+    """
+
+    path: Path
+    digest: str
+    party_id: PartyId
+    country: str
+    environment: str
+    node: str
+    organisation: Mapping[str, str]
+    portal_organisation: Mapping[str, str]
+    database_url: str = field(repr=False)
+    state_directory: Path
+    profiles_directory: Path
+    worker_threads: int
+    partner_listener: Listener
+    portal_listener: Listener
+    operators: OperatorsListener
+    partner_client: KeyPair
+    signing: KeyPair
+    seal: KeyPair
+    decryption: KeyPair | None
+    portal_clients: tuple[PortalClient, ...]
+    partners: tuple[Partner, ...]
+    warnings: tuple[ConfigError, ...] = ()
