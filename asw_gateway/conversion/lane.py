@@ -1,0 +1,158 @@
+"""A bounded lane of work: claims rows when there is room, keeps order per key, and never spins.
+
+The rules: at most ``width`` items at once; items of one key one after another, oldest first; a wake-up during a
+claim leads to one more claim; a failed claim waits for the next poll; an item whose work raises is left to
+its lease, which makes the lane come back to it no sooner than the lease ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, Generic, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
+
+T = TypeVar("T")
+
+
+class Lane(Generic[T]):
+    """Work of one kind on one node.
+
+    ``claim(limit)`` leases up to ``limit`` rows; ``work(item)`` does one and commits it; ``key(item)`` is what
+    keeps items in order, None for those that need none; ``on_failure`` hears of everything that was raised.
+    ``clock`` is an IReactorTime.
+    """
+
+    def __init__(
+        self,
+        *,
+        claim: Callable[[int], Awaitable[list[T]]],
+        work: Callable[[T], Awaitable[None]],
+        key: Callable[[T], Hashable],
+        on_failure: Callable[[Failure], object],
+        clock: Any,
+        width: int = 4,
+        poll_seconds: float = 5.0,
+    ) -> None:
+        self._claim = claim
+        self._work = work
+        self._key = key
+        self._on_failure = on_failure
+        self._width = width
+        self._backlog: list[T] = []
+        self._busy_keys: set[Hashable] = set()
+        self._running = 0
+        self._claiming = False
+        self._more = False
+        self._started = False
+        self._idle: list[Deferred[None]] = []
+        self._poll = LoopingCall(self.wake)
+        self._poll.clock = clock
+        self._poll_seconds = poll_seconds
+
+    @property
+    def load(self) -> int:
+        """Items in work or waiting in memory."""
+        return self._running + len(self._backlog)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether an item handed over now would be worked on soon; false before the start and after the stop."""
+        return self._started and self.load < 2 * self._width
+
+    def start(self) -> None:
+        """Claim what waits, and look again every ``poll_seconds``."""
+        self._started = True
+        self._poll.start(self._poll_seconds, now=True)
+
+    def wake(self) -> None:
+        """There may be rows to claim."""
+        self._more = True
+        self._pump()
+
+    def offer(self, item: T) -> None:
+        """Take an item that is already leased to this node, without a look at the store."""
+        if self._started:
+            self._backlog.append(item)
+            self._pump()
+
+    async def stop(self) -> list[T]:
+        """Take nothing new, wait for what is in work; give the leased items that were not begun."""
+        if not self._started:
+            return []
+        self._started = False
+        self._poll.stop()
+        left, self._backlog = self._backlog, []
+        if self._running or self._claiming:
+            idle: Deferred[None] = Deferred()
+            self._idle.append(idle)
+            await idle
+        left += self._backlog
+        self._backlog = []
+        return left
+
+    def _pump(self) -> None:
+        if not self._started:
+            return
+        for item in self._free_items():
+            self._backlog.remove(item)
+            self._begin(item)
+        # Half the width is claimed ahead, so that workers do not wait for the next claim.
+        room = self._width + self._width // 2 - self.load
+        if self._more and not self._claiming and room > 0:
+            self._more = False
+            self._claiming = True
+            Deferred.fromCoroutine(self._claim_some(room)).addErrback(self._on_failure)
+
+    def _free_items(self) -> list[T]:
+        room = self._width - self._running
+        found: list[T] = []
+        seen = set(self._busy_keys)
+        for item in self._backlog:
+            if len(found) >= room:
+                break
+            key = self._key(item)
+            if key is not None:
+                if key in seen:
+                    continue
+                seen.add(key)
+            found.append(item)
+        return found
+
+    def _begin(self, item: T) -> None:
+        key = self._key(item)
+        if key is not None:
+            self._busy_keys.add(key)
+        self._running += 1
+        done = Deferred.fromCoroutine(self._guarded(item))
+        done.addErrback(self._on_failure)
+        done.addBoth(lambda _: self._finish(key))
+
+    async def _guarded(self, item: T) -> None:
+        await self._work(item)
+
+    def _finish(self, key: Hashable) -> None:
+        self._running -= 1
+        self._busy_keys.discard(key)
+        self._settle()
+
+    async def _claim_some(self, room: int) -> None:
+        found: list[T] = []
+        try:
+            found = await self._claim(room)
+        finally:
+            self._claiming = False
+            self._backlog += found
+            if len(found) == room:
+                self._more = True
+            self._settle()
+
+    def _settle(self) -> None:
+        if self._started:
+            self._pump()
+        elif not self._running and not self._claiming:
+            waiting, self._idle = self._idle, []
+            for idle in waiting:
+                idle.callback(None)

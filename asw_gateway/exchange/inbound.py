@@ -1,0 +1,143 @@
+"""A partner's message at the door: identity, agreement, signature, and the signed answer.
+
+``receive`` runs before anything is kept and is one whole stage for a worker thread; its receipt may leave
+only after the commit.  What follows for a receipted message stands in ``processing``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from asw_gateway.exchange import clocks, priority
+from asw_gateway.exchange.identity import Identities, OwnGateway
+from asw_gateway.exchange.outbound import DOCUMENT_NUMBER, DOCUMENT_TYPE
+from asw_gateway.messaging.faults import RemoteFault
+from asw_gateway.messaging.message import UserMessage
+from asw_gateway.messaging.party import Partner
+from asw_gateway.messaging.signal import SignalBytes, build_error, build_receipt
+from asw_gateway.messaging.unpacking import VerifiedMessage, unpack, verify
+
+if TYPE_CHECKING:
+    from asw_gateway.translation.catalogue import Catalogue
+
+
+@frozen(kw_only=True)
+class ReceivedMessage:
+    """A message that may be stored and, after the commit, answered with ``receipt``.
+
+    ``order_key`` is None when the sender named no document in its properties.  A ping is receipted and
+    delivers nothing.  ``digest`` is the SHA-256 over the sorted reference digests (lower-case hex).
+    """
+
+    verified: VerifiedMessage = field(repr=False)
+    partner: str
+    message_id: str
+    service: str
+    action: str
+    conversation_id: str
+    ref_to_message_id: str | None
+    reference_digests: tuple[tuple[str, str], ...]
+    digest: str
+    order_key: str | None
+    priority: int
+    message_type: str
+    is_ping: bool
+    receipt: SignalBytes = field(repr=False)
+
+
+@frozen(kw_only=True)
+class RefusedMessage:
+    """A message to answer with ``signal``; nothing of it is stored but the record of the refusal."""
+
+    fault: RemoteFault
+    signal: SignalBytes = field(repr=False)
+    message_id: str | None
+
+
+def receive(
+    content_type: str,
+    body: bytes,
+    *,
+    partner: Partner,
+    own: OwnGateway,
+    identities: Identities,
+    catalogue: Catalogue,
+    now: float,
+    signal_id: str,
+) -> ReceivedMessage | RefusedMessage:
+    """Check a message that came over a TLS connection of ``partner``; ``signal_id`` names our answer."""
+    message_id: str | None = None
+    try:
+        raw = unpack(content_type, body, partner.inbound.limits)
+        if raw.user_message is None:
+            raise RemoteFault("EBMS:0010", "unknown_signal", "only user messages are taken here")
+        message_id = raw.user_message.message_id
+        verified = verify(raw, partner, partner.inbound, own.party_id, now, identities.decryption_key)
+        user_message = verified.user_message
+        found = catalogue.for_message(user_message.service, user_message.action, clocks.national_date(now))
+        if found is None and not user_message.is_ping:
+            raise RemoteFault(
+                "EBMS:0010",
+                "unknown_service",
+                f"service {user_message.service} with action {user_message.action} is not agreed",
+                ref_to_message_id=message_id,
+            )
+    except RemoteFault as fault:
+        refused = fault.ref_to_message_id or message_id
+        signal = build_error(
+            fault,
+            message_id=signal_id,
+            ref_to_message_id=refused,
+            now=now,
+            identity=identities.signing,
+        )
+        return RefusedMessage(fault=fault, signal=signal, message_id=refused)
+    receipt = build_receipt(verified, message_id=signal_id, now=now, identity=identities.signing)
+    profile, kind = found if found is not None else (None, None)
+    return ReceivedMessage(
+        verified=verified,
+        partner=partner.name,
+        message_id=user_message.message_id,
+        service=user_message.service,
+        action=user_message.action,
+        conversation_id=user_message.conversation_id,
+        ref_to_message_id=user_message.ref_to_message_id,
+        reference_digests=tuple(verified.reference_digests),
+        digest=content_digest(verified.reference_digests),
+        order_key=_order_key(partner, user_message),
+        priority=priority.effective_priority(kind.priority, kind.effect) if kind else priority.TOP,
+        message_type=f"{profile.document_type}/{kind.name}" if profile and kind else "ping",
+        is_ping=user_message.is_ping,
+        receipt=receipt,
+    )
+
+
+def content_digest(reference_digests: tuple[tuple[str, str], ...]) -> str:
+    """Give one digest for what a message signs, whatever the order of its references."""
+    lines = sorted(f"{uri} {digest}" for uri, digest in reference_digests)
+    return hashlib.sha256("\n".join(lines).encode("utf-8")).hexdigest()
+
+
+def _order_key(partner: Partner, message: UserMessage) -> str | None:
+    named = {p.name: p.value for p in message.properties}
+    document_type, number = named.get(DOCUMENT_TYPE), named.get(DOCUMENT_NUMBER)
+    if not document_type or not number or len(number) > 200 or len(document_type) > 100:
+        return None
+    return priority.order_key(partner.name, document_type, number)
+
+
+def reopen(
+    content_type: str,
+    body: bytes,
+    *,
+    partner: Partner,
+    own: OwnGateway,
+    identities: Identities,
+    received_at: float,
+) -> VerifiedMessage:
+    """Read a stored message again, as of the time it was receipted; raises RemoteFault if that fails now."""
+    raw = unpack(content_type, body, partner.inbound.limits)
+    return verify(raw, partner, partner.inbound, own.party_id, received_at, identities.decryption_key)

@@ -1,0 +1,225 @@
+"""What follows for a receipted message: business seal, schema, rules, translation.
+
+One call is one whole stage for a worker thread.  A faulty document is answered with a technical error that
+names every fault; a technical error itself is never answered, so that two gateways cannot argue for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from asw_gateway.exchange import clocks
+from asw_gateway.exchange.identity import OwnGateway
+from asw_gateway.exchange.outbound import DOCUMENT_NUMBER
+from asw_gateway.messaging.message import UserMessage
+from asw_gateway.messaging.party import Partner
+from asw_gateway.messaging.seal import SealFault, check_seal
+from asw_gateway.messaging.unpacking import VerifiedMessage
+from asw_gateway.messaging.xml import XmlFault, parse
+from asw_gateway.translation.answers import delivery_envelope
+from asw_gateway.translation.convert import (
+    apply_rules,
+    business_digest,
+    check_asean,
+    read_facts_asean,
+    technical_error,
+    to_national,
+)
+from asw_gateway.translation.facts import DocumentFacts
+from asw_gateway.translation.problem import Problem, blocking
+
+if TYPE_CHECKING:
+    from asw_gateway.translation.catalogue import Catalogue
+    from asw_gateway.translation.kind import MessageKind
+    from asw_gateway.translation.profile import Profile
+
+TECHNICAL_ERROR = "technical-error"
+
+
+@frozen(kw_only=True)
+class Converted:
+    """A document ready for the feed, if the registry agrees (``settlement.settle``).
+
+    ``envelope`` is the VNSW envelope; ``business_digest`` is lower-case hex SHA-256.
+    """
+
+    facts: DocumentFacts
+    effect: str
+    business_digest: str
+    document_digest: str
+    envelope: bytes = field(repr=False)
+    problems: tuple[Problem, ...] = ()
+    losses: tuple[Problem, ...] = ()
+
+
+@frozen(kw_only=True)
+class Answered:
+    """A faulty document and the technical error that answers it (an ASEAN document, not yet sealed)."""
+
+    document_type: str
+    profile: str
+    document_number: str
+    problems: tuple[Problem, ...]
+    functional_reference: str
+    document: bytes = field(repr=False)
+    priority: int
+    facts: DocumentFacts | None = None
+
+
+@frozen(kw_only=True)
+class Unconvertible:
+    """A valid message that we cannot translate, or a fault that must not be answered; an operator looks."""
+
+    reason: str
+    problems: tuple[Problem, ...] = ()
+    facts: DocumentFacts | None = None
+
+
+def process(
+    verified: VerifiedMessage,
+    *,
+    catalogue: Catalogue,
+    partner: Partner,
+    own: OwnGateway,
+    received_at: float,
+    now: float,
+    national_message_id: str,
+    functional_reference: str,
+) -> Converted | Answered | Unconvertible:
+    """Check and translate a receipted document; every fault of it is found in one go.
+
+    ``national_message_id`` (32 hex characters) names the envelope for the portal, ``functional_reference``
+    the technical error, if there is one.
+    """
+    message = verified.user_message
+    day = clocks.national_date(received_at)
+    found = catalogue.for_message(message.service, message.action, day)
+    if found is None:
+        return Unconvertible(reason="unknown_service")
+    profile, kind = found
+    facts, root, problems = read_document(verified, profile, kind, partner, received_at)
+    if root is not None and not blocking(problems):
+        problems += apply_rules(profile, kind, root, on=day, own_country=own.country)
+    if facts is not None:
+        problems += _check_route(facts, partner, own)
+    if facts is None or root is None or blocking(problems):
+        return answer(
+            message,
+            profile,
+            kind,
+            facts,
+            tuple(problems),
+            catalogue=catalogue,
+            received_at=received_at,
+            now=now,
+            functional_reference=functional_reference,
+        )
+    translation = to_national(profile, kind, root, now=now)
+    if blocking(translation.problems):
+        return Unconvertible(reason="translation", problems=translation.problems, facts=facts)
+    envelope = delivery_envelope(
+        profile,
+        kind,
+        translation.document,
+        own=own.organisation,
+        portal=own.portal_organisation,
+        message_id=national_message_id,
+        reference=message.conversation_id,
+        previous_reference=facts.previous_number or "",
+        now=now,
+    )
+    return Converted(
+        facts=facts,
+        effect=kind.effect,
+        business_digest=business_digest(profile, kind, root),
+        document_digest=hashlib.sha256(verified.parts[0].content).hexdigest(),
+        envelope=envelope,
+        problems=tuple(problems),
+        losses=translation.losses,
+    )
+
+
+def read_document(
+    verified: VerifiedMessage, profile: Profile, kind: MessageKind, partner: Partner, received_at: float
+) -> tuple[DocumentFacts | None, Any, list[Problem]]:
+    """Open the one document of a message: facts and root where they can be read, and every fault so far.
+
+    A seal that fails does not stop the schema check: the partner hears of both.
+    """
+    problems: list[Problem] = []
+    if len(verified.parts) != 1:
+        text = f"a message carries exactly one document, this one {len(verified.parts)} parts"
+        return None, None, [Problem(rule="T01", message=text)]
+    content = verified.parts[0].content
+    if len(content) > kind.max_bytes:
+        text = f"a {kind.name} may have at most {kind.max_bytes} bytes, this one has {len(content)}"
+        return None, None, [Problem(rule="T10", message=text)]
+    try:
+        root = parse(content)
+    except XmlFault as fault:
+        place = f"line {fault.line}, column {fault.column}" if fault.line else ""
+        return (
+            None,
+            None,
+            [Problem(rule="T01", message=f"the document cannot be read: {fault.detail}", path=place)],
+        )
+    try:
+        check_seal(content, partner.seal_certificates, received_at)
+    except SealFault as fault:
+        problems.append(Problem(rule="T04", message=f"the document's seal does not hold: {fault}"))
+    schema_problems = check_asean(profile, kind, root)
+    problems += schema_problems
+    facts = None if blocking(schema_problems) else read_facts_asean(profile, kind, root)
+    return facts, root, problems
+
+
+def answer(
+    message: UserMessage,
+    profile: Profile,
+    kind: MessageKind,
+    facts: DocumentFacts | None,
+    problems: tuple[Problem, ...],
+    *,
+    catalogue: Catalogue,
+    received_at: float,
+    now: float,
+    functional_reference: str,
+) -> Answered | Unconvertible:
+    """Write the technical error for a faulty document; a faulty technical error is left to an operator."""
+    if kind.effect == "refuses":
+        return Unconvertible(reason="faulty_technical_error", problems=problems, facts=facts)
+    _, error_kind = catalogue.kind(profile.document_type, TECHNICAL_ERROR, clocks.national_date(received_at))
+    named = {p.name: p.value for p in message.properties}
+    number = facts.order_key_number if facts is not None else named.get(DOCUMENT_NUMBER, "")
+    document = technical_error(
+        profile,
+        problems,
+        answers_number=number,
+        answers_reference=(facts.functional_reference or "") if facts is not None else "",
+        functional_reference=functional_reference,
+        now=now,
+    )
+    return Answered(
+        document_type=profile.document_type,
+        profile=profile.name,
+        document_number=number or message.message_id,
+        problems=problems,
+        functional_reference=functional_reference,
+        document=document,
+        priority=error_kind.priority,
+        facts=facts,
+    )
+
+
+def _check_route(facts: DocumentFacts, partner: Partner, own: OwnGateway) -> tuple[Problem, ...]:
+    problems = []
+    if facts.destination_country and facts.destination_country != own.country:
+        text = f"the document is meant for {facts.destination_country}, not for {own.country}"
+        problems.append(Problem(rule="T06", message=text, value=facts.destination_country))
+    if facts.origin_country and facts.origin_country != partner.country:
+        text = f"partner {partner.name} may not send a document of {facts.origin_country}"
+        problems.append(Problem(rule="T06", message=text, value=facts.origin_country))
+    return tuple(problems)
