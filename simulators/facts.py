@@ -20,7 +20,8 @@ TECHNICAL_ERROR = "TechnicalError"
 @frozen(kw_only=True)
 class Facts:
     """content: the name of the business element.  number: the document's own number, or the one it answers.
-    export_country, import_country: as in the content.  status: the answer of a customs response ("UTL"), or
+    replaces: the number of the document it takes the place of.  export_country, import_country: as in the
+    content.  status: the answer of a customs response ("UTL"), or
     the word of a STATUS message ("receipted").  about: the messageId that a STATUS message is about.
     digest: SHA-256 of the canonical content.
     """
@@ -34,6 +35,7 @@ class Facts:
     export_country: str = ""
     import_country: str = ""
     number: str = ""
+    replaces: str = ""
     status: str = ""
     about: str = ""
     digest: str = ""
@@ -71,10 +73,18 @@ def read_facts(envelope: str | bytes) -> Facts:
         export_country=fact("ExportCountry"),
         import_country=fact("ImportCountry"),
         number=fact("AnsweredNumber", "Number"),
+        replaces=fact("Replaces/Number"),
         status=fact("Status"),
         about=fact("MessageId"),
         digest=_digest(content),
     )
+
+
+def withdrawn_by(facts: Facts) -> tuple[str, ...]:
+    """Numbers of the documents that a delivered document takes away: a cancellation, a replacement."""
+    if facts.type != "20":
+        return ()
+    return (facts.number,) if facts.function == "03" else (facts.replaces,) if facts.replaces else ()
 
 
 def _digest(content: ElementTree.Element) -> str:

@@ -6,12 +6,13 @@ feed, acknowledges, and answers certificates from abroad like a customs office.
 `directory` holds everything it knows:
 
     outgoing/*.xml   waiting to be answered by the gateway, submitted in the order of their names
+    desk/*.xml       replies of the customs office, which takes its time; dropped if the document is withdrawn
     answered/*.xml   answered, 99 or 00
     ledger.jsonl     what happened (see ledger.py)
 
 A submission without an answer is sent again, byte for byte, until there is one; documents with the same key
 (type and number) never overtake each other.  A feed entry is acknowledged only when it is in the ledger and
-the reply of the customs office, if any, lies in outgoing/.  So the process may be killed at any point and
+the reply of the customs office, if any, lies in desk/.  So the process may be killed at any point and
 started again.
 """
 
@@ -33,7 +34,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater, react
 from twisted.python.failure import Failure
 
-from simulators.facts import Facts, read_facts
+from simulators.facts import Facts, read_facts, withdrawn_by
 from simulators.ledger import Ledger, read_ledger, write_file_durably
 from simulators.portal_client import Answer, FeedEntry, FeedUnavailable, PortalClient
 
@@ -82,6 +83,7 @@ class PortalSimulator:
         retry_seconds: float = 0.5,
         scan_seconds: float = 0.1,
         poll_seconds: float = 10.0,
+        reply_seconds: float = 0.0,
     ) -> None:
         self._feed = feed
         self._party = party
@@ -94,13 +96,17 @@ class PortalSimulator:
         self._retry_seconds = retry_seconds
         self._scan_seconds = scan_seconds
         self._poll_seconds = poll_seconds
+        self._reply_seconds = reply_seconds
+        self._desk: dict[Path, tuple[float, str]] = {}
         self._running: list[Deferred[None]] = []
         self._submitting: dict[Path, Deferred[None]] = {}
         self._busy_keys: set[tuple[str, str]] = set()
 
     def start(self) -> None:
-        for name in ("outgoing", "answered"):
+        for name in ("outgoing", "desk", "answered"):
             (self._directory / name).mkdir(parents=True, exist_ok=True)
+        for path in (self._directory / "desk").glob("*.xml"):
+            self._desk[path] = self._now() + self._reply_seconds, read_facts(path.read_bytes()).number
         path = self._directory / "ledger.jsonl"
         self._resume(path)
         self._ledger = Ledger(path, party=self._party, now=self._now)
@@ -147,6 +153,7 @@ class PortalSimulator:
 
     async def _submit_all(self) -> None:
         while True:
+            self._clear_desk()
             for waiting in self._waiting():
                 if len(self._submitting) >= self._in_flight:
                     break
@@ -179,6 +186,7 @@ class PortalSimulator:
                     number=facts.number,
                     destination=facts.across_from(self._party),
                     status=facts.status,
+                    replaces=facts.replaces,
                     sha256=hashlib.sha256(envelope).hexdigest(),
                     file=path.name,
                 )
@@ -263,13 +271,25 @@ class PortalSimulator:
         return result, detail
 
     def _file_reply(self, entry: FeedEntry, facts: Facts, office: Office) -> None:
+        for path, (_, number) in list(self._desk.items()):
+            if number and number in withdrawn_by(facts):
+                del self._desk[path]
+                path.unlink()
         name = f"reply-{entry.sequence:09d}.xml"
-        if any((self._directory / place / name).exists() for place in ("outgoing", "answered")):
+        if any((self._directory / place / name).exists() for place in ("desk", "outgoing", "answered")):
             return
         message_id = uuid5(NAMESPACE_URL, f"{self._party}/{entry.identity}/reply").hex
         reply = office.reply(entry.envelope, facts, message_id, self._now())
         if reply is not None:
-            write_file_durably(self._directory / "outgoing" / name, reply)
+            path = self._directory / "desk" / name
+            write_file_durably(path, reply)
+            self._desk[path] = self._now() + self._reply_seconds, facts.number
+
+    def _clear_desk(self) -> None:
+        for path, (due_at, _) in list(self._desk.items()):
+            if due_at <= self._now():
+                del self._desk[path]
+                path.rename(self._directory / "outgoing" / path.name)
 
     def _sleep(self, seconds: float) -> Deferred[None]:
         return deferLater(self._reactor, seconds, lambda: None)

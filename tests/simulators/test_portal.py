@@ -105,6 +105,20 @@ class PortalTests(SynchronousTestCase):
         names = [record["event"] for record in self.events("entry", "acknowledged")]
         self.assertEqual(names, ["entry", "acknowledged"])
 
+    def test_the_customs_office_takes_its_time_and_drops_the_reply_when_the_document_is_withdrawn(
+        self,
+    ) -> None:
+        self.stop()
+        self.portal = self.new_portal(reply_seconds=2)
+        for number in ("1", "2"):
+            self.feed.append(envelope(f"n{number}", type="20", number=number, origin="TH", destination="VN"))
+        self.run_for(1)
+        self.assertEqual(self.feed.order, [])
+        self.feed.append(envelope("c", type="20", function="03", number="1", origin="TH", destination="VN"))
+        self.run_for(2)
+        self.assertEqual(len(self.feed.order), 1)
+        self.assertEqual(list((self.directory / "desk").glob("*.xml")), [])
+
     def test_after_a_restart_nothing_is_sent_or_answered_twice(self) -> None:
         self.feed.append(envelope("from-th", type="20", number="TH-VN 1", origin="TH", destination="VN"))
         self.drop("m", "N")
