@@ -74,7 +74,7 @@ class UserMessage:
     service: str = field(validator=bounded_text())
     service_type: str | None = None
     action: str = field(validator=bounded_text())
-    conversation_id: str = field(validator=bounded_text())
+    conversation_id: str = field(validator=bounded_text(shortest=0))
     properties: tuple[MessageProperty, ...] = ()
     parts: tuple[PartInfo, ...] = ()
 

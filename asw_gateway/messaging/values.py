@@ -11,12 +11,12 @@ MAX_TEXT_CHARS = 1024
 """Longest identifier or property value that a header may carry."""
 
 
-def bounded_text(longest: int = MAX_TEXT_CHARS) -> Callable[[Any, Any, str], None]:
-    """An attrs validator: a non-empty string of at most ``longest`` characters without control characters."""
+def bounded_text(longest: int = MAX_TEXT_CHARS, *, shortest: int = 1) -> Callable[[Any, Any, str], None]:
+    """An attrs validator: a string of ``shortest`` to ``longest`` characters without control characters."""
 
     def check(instance: object, attribute: Any, value: str) -> None:
-        if not isinstance(value, str) or not value or len(value) > longest:
-            raise ValueError(f"{attribute.name} must be 1 to {longest} characters")
+        if not isinstance(value, str) or not shortest <= len(value) <= longest:
+            raise ValueError(f"{attribute.name} must be {shortest} to {longest} characters")
         if any(ord(character) < 32 or ord(character) == 127 for character in value):
             raise ValueError(f"{attribute.name} must not contain control characters")
 
