@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from asw_gateway.config.checks import check_listeners, check_partners, check_portal_clients, check_validity
-from asw_gateway.config.errors import ConfigError, ConfigErrors, Findings
+from asw_gateway.config.errors import ConfigError, ConfigErrors, Findings, StartFault
 from asw_gateway.config.gateway_file import read_gateway
 from asw_gateway.config.partner_file import read_partner
 from asw_gateway.config.section import Section
@@ -28,6 +28,7 @@ __all__ = [
     "Listener",
     "OperatorsListener",
     "PortalClient",
+    "StartFault",
     "load",
 ]
 

@@ -33,6 +33,10 @@ class ConfigErrors(Exception):
         super().__init__("\n".join(str(error) for error in self.errors))
 
 
+class StartFault(Exception):
+    """The gateway cannot start; the text is one sentence for the person who started it."""
+
+
 class Findings:
     """Collects errors and warnings while files are read."""
 

@@ -1,0 +1,46 @@
+"""
+`aswctl [--json] COMMAND …`: readable tables for people, `--json` for scripts.
+
+Exit status: 0 done, 1 it was done and found something wrong, 2 it could not be done.
+
+A command is a line in COMMANDS and a module with a click command or group named `command`, which takes
+`@click.pass_obj` to get the `Output`. Modules are loaded when their command is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from asw_gateway import __version__
+from asw_gateway.cli.output import Output
+
+COMMANDS = {
+    "check-config": ("asw_gateway.cli.check_config", "Check gateway.toml and its partner files."),
+    "pki": ("asw_gateway.cli.pki", "Look at certificates."),
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[name][0]).command
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--json", "as_json", is_flag=True, help="Write JSON instead of tables.")
+@click.version_option(__version__, prog_name="aswctl")
+@click.pass_context
+def main(context: click.Context, as_json: bool) -> None:
+    """Operate an ASEAN Single Window gateway."""
+    context.obj = Output(as_json)
