@@ -1,0 +1,243 @@
+"""Evidence: an append-only journal in which every entry carries the hash of the one before.
+
+One chain per node, so that nodes never wait for one another. An entry's hash is SHA-256 over the UTF-8 bytes of the
+JSON list [chain, sequence, at, event, subject, actor, digest, detail, previous_hash], written without spaces and
+without escaping non-ASCII letters: enough to check an exported chain with any language.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from hashlib import sha256
+
+from attrs import frozen
+from sqlalchemy import bindparam, func, insert, select
+
+from asw_gateway.store import tables
+from asw_gateway.store.statements import Row, Statement
+from asw_gateway.store.transaction import Transaction
+
+GENESIS = "0" * 64
+MAX_DETAIL_CHARS = 500
+_PAGE = 5000
+
+_table = tables.journal
+_INSERT = Statement(lambda _: insert(_table))
+_LAST = Statement(
+    lambda _: (
+        select(_table.c.sequence, _table.c.hash)
+        .where(_table.c.chain == bindparam("chain"))
+        .order_by(_table.c.sequence.desc())
+        .limit(1)
+    )
+)
+_CHAINS = Statement(
+    lambda _: select(_table.c.chain, func.count()).group_by(_table.c.chain).order_by(_table.c.chain)
+)
+_AFTER = Statement(
+    lambda _: (
+        select(_table)
+        .where(_table.c.chain == bindparam("chain"), _table.c.sequence > bindparam("sequence"))
+        .order_by(_table.c.sequence)
+        .limit(bindparam("limit"))
+    )
+)
+_ABOUT = Statement(
+    lambda _: (
+        select(_table)
+        .where(_table.c.subject == bindparam("subject"))
+        .order_by(_table.c.at, _table.c.chain, _table.c.sequence)
+    )
+)
+
+
+@frozen(kw_only=True)
+class NewFact:
+    """An entry that has no place in the chain yet."""
+
+    event: str
+    subject: str
+    actor: str
+    digest: str
+    detail: str
+    at: float
+
+
+@frozen(kw_only=True)
+class Fact:
+    """One entry of the journal."""
+
+    chain: str
+    sequence: int
+    at: float
+    event: str
+    subject: str
+    actor: str
+    digest: str
+    detail: str
+    previous_hash: str
+    hash: str
+
+    def expected_hash(self) -> str:
+        """The hash this entry must have."""
+        return _hash(
+            self.chain,
+            self.sequence,
+            self.at,
+            self.event,
+            self.subject,
+            self.actor,
+            self.digest,
+            self.detail,
+            self.previous_hash,
+        )
+
+
+@frozen(kw_only=True)
+class Head:
+    """The last entry of a chain."""
+
+    sequence: int
+    hash: str
+
+
+@frozen(kw_only=True)
+class ChainReport:
+    """What `verify` found: entries checked per chain, and every break as a sentence."""
+
+    entries: dict[str, int]
+    breaks: tuple[str, ...]
+
+    @property
+    def whole(self) -> bool:
+        """No break anywhere."""
+        return not self.breaks
+
+
+def append(
+    conn: Transaction,
+    *,
+    event: str,
+    subject: str,
+    now: float,
+    actor: str = "gateway",
+    digest: str = "",
+    detail: str = "",
+) -> None:
+    """Add an entry; it takes its place in the chain when the transaction ends.
+
+    `subject` is `outbound:<id>`, `inbound:<id>`, `refusal:<id>`, `partner:<name>` or the like; `digest` is the SHA-256
+    of the bytes concerned; `detail` is cut at 500 characters and never holds payload.
+    """
+    conn.facts.append(
+        NewFact(
+            event=event,
+            subject=subject,
+            actor=actor,
+            digest=digest,
+            detail=detail[:MAX_DETAIL_CHARS],
+            at=float(now),
+        )
+    )
+
+
+def write(conn: Transaction, head: Head | None) -> Head | None:
+    """Write what `append` collected after `head` (None = look it up); answer the new head. Called before a commit."""
+    if not conn.facts:
+        return head
+    if head is None:
+        head = last(conn, conn.node)
+    sequence, previous = head.sequence, head.hash
+    batch = []
+    for fact in conn.facts:
+        sequence += 1
+        here = _hash(
+            conn.node,
+            sequence,
+            fact.at,
+            fact.event,
+            fact.subject,
+            fact.actor,
+            fact.digest,
+            fact.detail,
+            previous,
+        )
+        batch.append(
+            {
+                "chain": conn.node,
+                "sequence": sequence,
+                "at": fact.at,
+                "event": fact.event,
+                "subject": fact.subject,
+                "actor": fact.actor,
+                "digest": fact.digest,
+                "detail": fact.detail,
+                "previous_hash": previous,
+                "hash": here,
+            }
+        )
+        previous = here
+    conn.run_many(_INSERT, batch)
+    conn.facts.clear()
+    return Head(sequence=sequence, hash=previous)
+
+
+def last(conn: Transaction, chain: str) -> Head:
+    """The head of a chain; of an empty one, sequence 0 and the genesis hash."""
+    row = conn.row(_LAST, {"chain": chain})
+    return Head(sequence=row[0], hash=row[1]) if row else Head(sequence=0, hash=GENESIS)
+
+
+def chains(conn: Transaction) -> dict[str, int]:
+    """Every chain with its number of entries."""
+    return {chain: count for chain, count in conn.rows(_CHAINS, {})}
+
+
+def about(conn: Transaction, subject: str) -> list[Fact]:
+    """Every entry about one subject, oldest first."""
+    return [_fact(row) for row in conn.rows(_ABOUT, {"subject": subject})]
+
+
+def entries(conn: Transaction, chain: str, after: int = 0) -> Iterator[Fact]:
+    """The entries of one chain after a sequence, read page by page."""
+    while True:
+        page = conn.rows(_AFTER, {"chain": chain, "sequence": after, "limit": _PAGE})
+        for row in page:
+            yield _fact(row)
+        if len(page) < _PAGE:
+            return
+        after = page[-1][1]
+
+
+def verify(conn: Transaction) -> ChainReport:
+    """Walk every chain and check each entry's place, its link and its own hash; memory stays flat."""
+    checked: dict[str, int] = {}
+    breaks: list[str] = []
+    for chain in chains(conn):
+        expected = Head(sequence=0, hash=GENESIS)
+        checked[chain] = 0
+        for fact in entries(conn, chain):
+            where = f"{chain} #{fact.sequence}"
+            if fact.sequence != expected.sequence + 1:
+                breaks.append(f"{where}: entry {expected.sequence + 1} is missing")
+            elif fact.previous_hash != expected.hash:
+                breaks.append(f"{where}: does not follow the entry before it")
+            if fact.expected_hash() != fact.hash:
+                breaks.append(f"{where}: was changed after it was written")
+            expected = Head(sequence=fact.sequence, hash=fact.hash)
+            checked[chain] += 1
+    return ChainReport(entries=checked, breaks=tuple(breaks))
+
+
+def _hash(*fields: str | int | float) -> str:
+    return sha256(json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+
+def _fact(row: Row) -> Fact:
+    return Fact(**dict(zip(_table.c.keys(), row, strict=True)))
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 of some bytes, hex, as it stands in an entry's digest."""
+    return sha256(data).hexdigest()
