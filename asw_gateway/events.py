@@ -129,7 +129,16 @@ EVENTS = _catalogue(
         "attempt-finished",
         "info",
         "one delivery attempt has an outcome",
-        ("partner", "message_id", "outbound_id", "attempt", "outcome", "reason", "next_attempt_at"),
+        (
+            "partner",
+            "message_id",
+            "outbound_id",
+            "attempt",
+            "outcome",
+            "reason",
+            "detail",
+            "next_attempt_at",
+        ),
     ),
     Event(
         "message-delivered",

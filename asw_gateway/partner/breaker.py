@@ -1,13 +1,18 @@
-"""When a partner is worth another try, and how fast its backlog may leave. Pure: time and jitter are
-arguments."""
+"""When a partner is worth another try, and how fast its backlog may leave.
+
+Nothing here looks at a clock or draws a number: time and jitter are arguments.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from attrs import define, field, frozen
 
 from asw_gateway.exchange.outcome import Outcome, OutcomeKind
 from asw_gateway.exchange.retry import RETRY_AFTER_CAP_SECONDS, jittered_seconds
 from asw_gateway.messaging.pmode import ReceptionAwareness
+from asw_gateway.partner.failures import Standing, standing
 
 #: A partner is never left alone for longer: one small probe every five minutes hurts nobody.
 PROBE_CAP_SECONDS = 300.0
@@ -51,6 +56,46 @@ def found_away(
     if outcome.retry_after_seconds is not None:
         wait = max(wait, min(outcome.retry_after_seconds, RETRY_AFTER_CAP_SECONDS))
     return Breaker(failures=failures, next_contact_at=now + wait)
+
+
+@frozen(kw_only=True)
+class Judgement:
+    """The breaker after some attempts, the doubtful attempts in a row, and why it opened if it did."""
+
+    breaker: Breaker
+    strikes: int
+    reason: str = ""
+
+
+def judge(
+    breaker: Breaker,
+    attempts: Iterable[tuple[Outcome, bool]],
+    *,
+    heard: bool,
+    strikes: int,
+    awareness: ReceptionAwareness,
+    now: float,
+    jitter: float,
+) -> Judgement:
+    """Judge the partner by what came back: (outcome, was it a probe) in the order of arrival.
+
+    Any answer, and hearing from the partner (`heard`), closes the breaker. It opens at once when the
+    partner is away, and after STRIKES doubtful attempts in a row. What was in flight when it opened does
+    not count again: eight messages lost in one outage are one failed contact.
+    """
+    attempts = tuple(attempts)
+    if heard or any(standing(outcome) is Standing.REACHED for outcome, _ in attempts):
+        return Judgement(breaker=Breaker(), strikes=0)
+    for outcome, probe in attempts:
+        verdict = standing(outcome)
+        if breaker.is_open and not probe:
+            continue
+        if verdict is Standing.DOUBTFUL:
+            strikes += 1
+        if verdict is Standing.AWAY or (verdict is Standing.DOUBTFUL and (probe or strikes >= STRIKES)):
+            opened = found_away(breaker, outcome, awareness, now=now, jitter=jitter)
+            return Judgement(breaker=opened, strikes=0, reason=outcome.reason)
+    return Judgement(breaker=breaker, strikes=strikes)
 
 
 @define(kw_only=True)

@@ -41,6 +41,8 @@ _CONNECTION_FAILURES: tuple[tuple[type[BaseException], str], ...] = (
     (error.ConnectionAborted, "connection_lost"),
     (error.ConnectError, "no_connection"),
 )
+#: Reason when we could not make the message ready (our own fault): nothing was learned of the partner.
+NOT_PREPARED = "not_prepared"
 #: Reasons of CONNECTION_ERROR and TIMEOUT that were found before a byte of the message could be judged.
 _BEFORE_SENDING = frozenset({word for _, word in _CONNECT_FAILURES} | {"no_connection", "connect_timeout"})
 
@@ -57,7 +59,7 @@ class Standing(Enum):
 def standing(outcome: Outcome) -> Standing:
     """Judge the partner by one outcome."""
     kind, status = outcome.kind, outcome.http_status
-    if kind is OutcomeKind.INTERRUPTED:
+    if kind is OutcomeKind.INTERRUPTED or outcome.reason == NOT_PREPARED:
         return Standing.UNKNOWN
     if kind is OutcomeKind.TLS_ERROR or outcome.reason in _BEFORE_SENDING:
         return Standing.AWAY
@@ -128,7 +130,7 @@ def status_outcome(status: int, retry_after_seconds: float | None) -> Outcome:
 
 
 def retry_after_seconds(header: bytes | None, now: float) -> float | None:
-    """The wait a Retry-After header asks for, as seconds or as a date (RFC 9110 §10.2.3); None if unreadable."""
+    """The wait a Retry-After header asks for, seconds or a date (RFC 9110 §10.2.3); None if unreadable."""
     if header is None:
         return None
     text = header.decode("ascii", "replace").strip()

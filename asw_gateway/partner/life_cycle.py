@@ -83,7 +83,7 @@ def _entering(state: str) -> Callable[[Inputs, Core], None]:
 
 
 def _machine() -> Callable[[Core], Inputs]:
-    builder: TypeMachineBuilder[Inputs, Core] = TypeMachineBuilder(Inputs, Core)
+    builder: TypeMachineBuilder[Inputs, Core] = TypeMachineBuilder(Inputs, Core)  # type: ignore[type-abstract]
     # the first state made is the one a machine starts in
     first = builder.state(STOPPED)
     states = {name: first if name == STOPPED else builder.state(name) for name in STATES}

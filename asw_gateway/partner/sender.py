@@ -106,7 +106,9 @@ class Sender:
 
     def _post(self, sealed: SealedMessage) -> Deferred[Any]:
         headers = Headers({b"Content-Type": [sealed.content_type.encode("ascii")]})
-        return self._agent.request(b"POST", self._address, headers, ChunkProducer.of(sealed.body))
+        body = ChunkProducer.of(sealed.body)
+        asked: Deferred[Any] = self._agent.request(b"POST", self._address, headers, body)
+        return asked
 
     async def _read(self, response: Any) -> _Answer:
         headers = response.headers

@@ -1,0 +1,74 @@
+"""Messages made ready to go: a claimed one (signed again if our certificate changed), or a ping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from asw_gateway.messaging.keys import SigningIdentity
+from asw_gateway.messaging.message import PING_ACTION, PING_SERVICE, UserMessage
+from asw_gateway.messaging.packing import SealedMessage, pack, reseal
+from asw_gateway.messaging.party import Partner
+from asw_gateway.metrics import Metrics
+from asw_gateway.store.outbox_rows import DueMessage
+from asw_gateway.tls import fingerprint
+from asw_gateway.workers import Runs
+
+
+class Sealing:
+    """For one partner, with our present signing identity. CPU work runs in `workers`."""
+
+    def __init__(
+        self,
+        *,
+        partner: Partner,
+        identity: SigningIdentity,
+        workers: Runs,
+        now: Callable[[], float],
+        new_message_id: Callable[[], str],
+        metrics: Metrics,
+    ) -> None:
+        self._partner = partner
+        self._identity = identity
+        self._signed_with = fingerprint(identity.certificate)
+        self._workers = workers
+        self._now = now
+        self._new_message_id = new_message_id
+        self._metrics = metrics
+
+    async def prepare(self, due: DueMessage) -> SealedMessage:
+        """The stored bytes; signed again, with the same id and digests, when our certificate is another now.
+
+        Raises LocalFault when the stored bytes cannot be read.
+        """
+        if due.signed_with == self._signed_with:
+            assert due.row.message_id is not None  # no row is queued without one
+            return SealedMessage(
+                message_id=due.row.message_id,
+                content_type=due.content_type,
+                body=due.body,
+                reference_digests=due.reference_digests,
+            )
+        sealed = await self._workers.run(
+            reseal, due.content_type, due.body, self._identity, self._partner.outbound.security
+        )
+        self._metrics.reseals.labels(partner=self._partner.name).inc()
+        return sealed
+
+    async def make_ping(self) -> SealedMessage:
+        """A test message (eDelivery AS4 1.15, test service): receipted, never delivered."""
+        pmode = self._partner.outbound
+        message_id = self._new_message_id()
+        message = UserMessage(
+            message_id=message_id,
+            timestamp_at=self._now(),
+            from_party=pmode.initiator,
+            from_role=pmode.initiator_role,
+            to_party=pmode.responder,
+            to_role=pmode.responder_role,
+            agreement=pmode.agreement,
+            agreement_type=pmode.agreement_type,
+            service=PING_SERVICE,
+            action=PING_ACTION,
+            conversation_id=message_id,
+        )
+        return await self._workers.run(pack, message, (), pmode, self._identity)
