@@ -1,0 +1,23 @@
+"""Values from the addresses and queries of the feed, read strictly: no wrong one is taken for a right one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MAX_NUMBER = 2**63 - 1  # what a sequence may ever reach in the store
+
+
+class BadQuery(Exception):
+    """A value that cannot be understood; the text is one sentence for the caller."""
+
+
+def whole_number(
+    values: Mapping[str, str], name: str, *, default: int, least: int = 0, most: int = MAX_NUMBER
+) -> int:
+    """The whole number `name`, or the default when it is not there; raises BadQuery."""
+    text = values.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and least <= int(text) <= most):
+        raise BadQuery(f"{name} must be a whole number from {least} to {most}.")
+    return int(text)
