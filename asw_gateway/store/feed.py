@@ -1,7 +1,8 @@
 """The feed: what the national portal reads, in the order it was committed, until it confirmed each entry.
 
-An entry's sequence is given just before the commit, from a counter row whose lock is then held for the length of the
-commit only. So a reader who saw sequence n has seen, or can never see, everything below n, on any number of nodes.
+An entry's sequence is given just before the commit, from a counter row whose lock is then held for the
+length of the commit only. So a reader who saw sequence n has seen, or can never see, everything below n, on
+any number of nodes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from asw_gateway.store import bodies, journal, tables
 from asw_gateway.store.bodies import StagedBody
 from asw_gateway.store.statements import Row, Statement
 from asw_gateway.store.transaction import Transaction
+
+PAGE_BYTES = 8_000_000
 
 _f, _b, _counter = tables.feed, tables.feed_body, tables.feed_counter
 _META = [column for column in _f.c]
@@ -126,8 +129,9 @@ def append(
 ) -> None:
     """Put an entry on the feed; it takes its sequence when the transaction ends.
 
-    `entry_id` is permanent and unique (the envelope's messageId; a random one when None). `inbox_id` names the inbound message the entry
-    delivers: a second entry for the same one fails the whole unit with an integrity error.
+    `entry_id` is permanent and unique (the envelope's messageId; a random one when None). `inbox_id` names
+    the inbound message the entry delivers: a second entry for the same one fails the whole unit with an
+    integrity error.
     """
     conn.feed.append(
         NewEntry(
@@ -182,11 +186,19 @@ def write(conn: Transaction) -> None:
     conn.feed.clear()
 
 
-def after(conn: Transaction, sequence: int, limit: int = 100) -> list[Entry]:
-    """Entries after a sequence, acknowledged or not, in order, with their bytes."""
-    found = []
+def after(
+    conn: Transaction, sequence: int, limit: int = 100, *, max_bytes: int = PAGE_BYTES
+) -> list[Entry]:
+    """Entries after a sequence, acknowledged or not, in order, with their bytes.
+
+    The page ends before the entry that would take it past `max_bytes`, but has at least one.
+    """
+    found: list[Entry] = []
     for row in conn.rows(_AFTER, {"after": sequence, "limit": limit}):
         stored = bodies.stored(row[len(_NAMES) :])
+        max_bytes -= stored.size_bytes
+        if found and max_bytes < 0:
+            break
         found.append(_entry(row[: len(_NAMES)], stored.content_type, bodies.load(conn, stored)))
     return found
 
