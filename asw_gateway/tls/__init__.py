@@ -3,8 +3,9 @@ The channel: keys and certificates from files, and mutual TLS both ways.
 
 `files` reads keys and certificates once; `server` demands and pins client certificates; `client` shows
 ours and checks theirs; `refusals` tells who was turned away, and why; `failures` why a call of ours
-failed. Revocation and validity of pinned certificates are looked at on enrolment and by a timer; a resumed TLS session skips the certificate
-check, so tickets live shorter than that timer and the rooms look the certificate up for each request.
+failed. Revocation and validity of pinned certificates are looked at on enrolment and by a timer; a resumed
+TLS session skips the certificate check, so tickets live shorter than that timer and the rooms look the
+certificate up for each request.
 """
 
 from asw_gateway.tls.client import ClientTls

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
-from asw_gateway.tls.context import Notes, new_context, refuse
+from asw_gateway.tls.context import new_context, notes_of, refuse
 from asw_gateway.tls.files import Certificate, KeyPair, fingerprint
 
 
@@ -47,7 +47,8 @@ class ClientTls:
     def connection(self, hostname: str, protocol: Any) -> SSL.Connection:
         """The OpenSSL side of one connection."""
         connection = SSL.Connection(self._context, None)
-        connection.set_app_data(Notes(hostname=hostname, protocol=protocol))
+        notes = notes_of(connection)
+        notes.hostname, notes.protocol = hostname, protocol
         if isinstance(service_id(hostname), DNS_ID):  # RFC 6066 §3: no addresses in SNI
             connection.set_tlsext_host_name(hostname.encode("ascii"))
         return connection
@@ -59,7 +60,7 @@ class ClientTls:
             return refuse(connection, error)
         if depth != 0:
             return True
-        notes: Notes = connection.get_app_data()
+        notes = notes_of(connection)
         protocol, notes.protocol = notes.protocol, None  # the connection must not keep its protocol alive
         leaf = certificate.to_cryptography()
         if fingerprint(leaf) in self._pins:

@@ -13,7 +13,7 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from asw_gateway.tls.context import Notes
+from asw_gateway.tls.context import Notes, notes_of
 from asw_gateway.tls.files import fingerprint
 
 
@@ -30,7 +30,7 @@ class Refusal:
     peer: str
     reason: str
     detail: str
-    fingerprint: str  # of the certificate shown, or empty
+    fingerprint: str  # of the certificate that was refused (theirs, or one above it), or empty
 
 
 def watched(
@@ -61,8 +61,7 @@ class _Watch(ProtocolWrapper):
     def _refusal(self, failure: Failure) -> Refusal:
         transport: Any = self.transport
         connection = transport.getHandle()
-        notes = connection.get_app_data() if isinstance(connection, SSL.Connection) else None
-        notes = notes if isinstance(notes, Notes) else Notes()
+        notes = notes_of(connection) if isinstance(connection, SSL.Connection) else Notes()
         address = transport.getPeer()
         reason, detail = classify(notes, failure)
         return Refusal(

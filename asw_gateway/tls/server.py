@@ -10,7 +10,7 @@ from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import implementer
 
-from asw_gateway.tls.context import Notes, new_context, refuse
+from asw_gateway.tls.context import new_context, notes_of, refuse
 from asw_gateway.tls.files import Certificate, KeyPair, fingerprint
 
 TICKET_LIFETIME_SECONDS = 3600
@@ -53,19 +53,16 @@ class ServerTls:
 
     def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
         """Twisted: the OpenSSL side of a new connection."""
-        connection = SSL.Connection(self._context, None)
-        connection.set_app_data(Notes())
-        return connection
+        return SSL.Connection(self._context, None)
 
     def _verify(
         self, connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int
     ) -> bool:
         if not ok:
-            if depth == 0:
-                connection.get_app_data().certificate = certificate.to_cryptography()
+            notes_of(connection).certificate = certificate.to_cryptography()
             return refuse(connection, error)
         if depth == 0:
-            notes: Notes = connection.get_app_data()
+            notes = notes_of(connection)
             notes.certificate = certificate.to_cryptography()
             if fingerprint(notes.certificate) not in self._pins:
                 notes.reason, notes.detail = "unknown_certificate", "the certificate is not a pinned one"
@@ -79,9 +76,7 @@ def peer_certificate(transport: Any) -> Certificate | None:
     connection = get_handle() if get_handle is not None else None
     if not isinstance(connection, SSL.Connection):
         return None
-    notes = connection.get_app_data()
-    if not isinstance(notes, Notes):
-        return connection.get_peer_certificate(as_cryptography=True)
+    notes = notes_of(connection)
     if notes.certificate is None:  # a resumed session: nothing was verified, the ticket remembers
         notes.certificate = connection.get_peer_certificate(as_cryptography=True)
     return notes.certificate
