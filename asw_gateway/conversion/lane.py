@@ -1,7 +1,7 @@
 """A bounded lane of work: claims rows when there is room, keeps order per key, and never spins.
 
-The rules: at most ``width`` items at once; items of one key one after another, oldest first; a wake-up during a
-claim leads to one more claim; a failed claim waits for the next poll; an item whose work raises is left to
+The rules: at most ``width`` items at once; items of one key one after another, oldest first; a wake-up during
+a claim leads to one more claim; a failed claim waits for the next poll; an item whose work raises is left to
 its lease, which makes the lane come back to it no sooner than the lease ends.
 """
 
@@ -20,8 +20,8 @@ T = TypeVar("T")
 class Lane(Generic[T]):
     """Work of one kind on one node.
 
-    ``claim(limit)`` leases up to ``limit`` rows; ``work(item)`` does one and commits it; ``key(item)`` is what
-    keeps items in order, None for those that need none; ``on_failure`` hears of everything that was raised.
+    ``claim(limit)`` leases up to ``limit`` rows; ``work(item)`` does one and commits it; ``key(item)`` keeps
+    items in order, None for those that need none; ``on_failure`` hears of everything that was raised.
     ``clock`` is an IReactorTime.
     """
 

@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from asw_gateway.exchange import clocks, routing
 from asw_gateway.exchange.identity import Identities, OwnGateway
+from asw_gateway.messaging.encryption import ContentSecret
 from asw_gateway.messaging.keys import pinned
 from asw_gateway.messaging.message import MessageProperty, Part, UserMessage
 from asw_gateway.messaging.packing import SealedMessage, pack
@@ -100,11 +101,13 @@ def prepare(
     message_id: str,
     functional_reference: str,
     now: float,
+    content_secret: ContentSecret | None = None,
 ) -> Prepared | Rejected:
     """Prepare a national envelope (``raw``, as submitted) for its partner.
 
     ``message_id`` is the new AS4 id (``unique@host``), ``functional_reference`` the WCO reference of this
-    transmission.  Rules run on the ASEAN form, so that both sides run the same ones.
+    transmission, ``content_secret`` fresh key material where the agreement encrypts.  Rules run on the ASEAN
+    form, so that both sides run the same ones.
     """
     day = clocks.national_date(row.created_at)
     profile, kind = catalogue.kind(row.document_type, row.kind, day)
@@ -147,6 +150,7 @@ def prepare(
         message_id=message_id,
         functional_reference=functional_reference,
         now=now,
+        content_secret=content_secret,
         problems=tuple(problems),
         losses=translation.losses,
     )
@@ -163,6 +167,7 @@ def pack_ready(
     message_id: str,
     functional_reference: str,
     now: float,
+    content_secret: ContentSecret | None = None,
 ) -> Prepared:
     """Seal and pack one of the gateway's own answers, which is already an ASEAN document."""
     profile, kind = catalogue.kind(row.document_type, row.kind, clocks.national_date(row.created_at))
@@ -180,6 +185,7 @@ def pack_ready(
         message_id=message_id,
         functional_reference=functional_reference,
         now=now,
+        content_secret=content_secret,
     )
 
 
@@ -197,6 +203,7 @@ def _pack(
     message_id: str,
     functional_reference: str,
     now: float,
+    content_secret: ContentSecret | None,
     problems: tuple[Problem, ...] = (),
     losses: tuple[Problem, ...] = (),
 ) -> Prepared:
@@ -208,7 +215,7 @@ def _pack(
         character_set="UTF-8",
     )
     message = user_message(row, profile, kind, partner=partner, own=own, message_id=message_id, now=now)
-    sealed = pack(message, (part,), partner.outbound, identities.signing)
+    sealed = pack(message, (part,), partner.outbound, identities.signing, content_secret=content_secret)
     return Prepared(
         sealed=sealed,
         document_digest=hashlib.sha256(sealed_document).hexdigest(),
@@ -233,7 +240,7 @@ def user_message(
     message_id: str,
     now: float,
 ) -> UserMessage:
-    """Make the AS4 header: the agreement's parties and roles, the profile's service, the dossier's conversation."""
+    """Make the AS4 header: parties and roles of the agreement, service of the profile, the dossier."""
     mode = partner.outbound
     properties = [
         MessageProperty(name=ORIGINAL_SENDER, value=own.country),

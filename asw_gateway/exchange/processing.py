@@ -14,9 +14,10 @@ from attrs import field, frozen
 from asw_gateway.exchange import clocks
 from asw_gateway.exchange.identity import OwnGateway
 from asw_gateway.exchange.outbound import DOCUMENT_NUMBER
+from asw_gateway.messaging.faults import RemoteFault
 from asw_gateway.messaging.message import UserMessage
 from asw_gateway.messaging.party import Partner
-from asw_gateway.messaging.seal import SealFault, check_seal
+from asw_gateway.messaging.seal import check_seal
 from asw_gateway.messaging.unpacking import VerifiedMessage
 from asw_gateway.messaging.xml import XmlFault, parse
 from asw_gateway.translation.answers import delivery_envelope
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from asw_gateway.translation.profile import Profile
 
 TECHNICAL_ERROR = "technical-error"
+_CERTIFICATE_REASONS = frozenset({"unknown_certificate", "expired_certificate", "certificate_not_yet_valid"})
 
 
 @frozen(kw_only=True)
@@ -47,10 +49,12 @@ class Converted:
     """
 
     facts: DocumentFacts
+    profile: str
     effect: str
     business_digest: str
     document_digest: str
     envelope: bytes = field(repr=False)
+    told: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = ()
     losses: tuple[Problem, ...] = ()
 
@@ -61,6 +65,7 @@ class Answered:
 
     document_type: str
     profile: str
+    kind: str
     document_number: str
     problems: tuple[Problem, ...]
     functional_reference: str
@@ -101,11 +106,10 @@ def process(
         return Unconvertible(reason="unknown_service")
     profile, kind = found
     facts, root, problems = read_document(verified, profile, kind, partner, received_at)
-    if root is not None and not blocking(problems):
-        problems += apply_rules(profile, kind, root, on=day, own_country=own.country)
     if facts is not None:
+        problems += apply_rules(profile, kind, root, on=day, own_country=own.country)
         problems += _check_route(facts, partner, own)
-    if facts is None or root is None or blocking(problems):
+    if facts is None or blocking(problems):
         return answer(
             message,
             profile,
@@ -133,6 +137,7 @@ def process(
     )
     return Converted(
         facts=facts,
+        profile=profile.name,
         effect=kind.effect,
         business_digest=business_digest(profile, kind, root),
         document_digest=hashlib.sha256(verified.parts[0].content).hexdigest(),
@@ -158,22 +163,29 @@ def read_document(
         text = f"a {kind.name} may have at most {kind.max_bytes} bytes, this one has {len(content)}"
         return None, None, [Problem(rule="T10", message=text)]
     try:
-        root = parse(content)
-    except XmlFault as fault:
-        place = f"line {fault.line}, column {fault.column}" if fault.line else ""
-        return (
-            None,
-            None,
-            [Problem(rule="T01", message=f"the document cannot be read: {fault.detail}", path=place)],
-        )
-    try:
-        check_seal(content, partner.seal_certificates, received_at)
-    except SealFault as fault:
-        problems.append(Problem(rule="T04", message=f"the document's seal does not hold: {fault}"))
+        # Only what the seal covers is looked at any further.
+        root = check_seal(content, partner.seal_certificates, received_at).root
+    except RemoteFault as fault:
+        try:
+            root = parse(content)
+        except XmlFault as trouble:
+            place = f"line {trouble.line}, column {trouble.column}" if trouble.line else ""
+            text = f"the document cannot be read: {trouble.detail}"
+            return None, None, [Problem(rule="T01", message=text, path=place)]
+        rule = "T05" if fault.reason in _CERTIFICATE_REASONS else "T04"
+        problems.append(Problem(rule=rule, message=f"the document's seal does not hold: {fault.detail}"))
+        _drop_seal(root)
     schema_problems = check_asean(profile, kind, root)
     problems += schema_problems
     facts = None if blocking(schema_problems) else read_facts_asean(profile, kind, root)
     return facts, root, problems
+
+
+def _drop_seal(root: Any) -> None:
+    """Take a seal that does not hold out of the tree, so that the schema check speaks of the document alone."""
+    for child in list(root):
+        if str(child.tag).endswith("}Signature"):
+            root.remove(child)
 
 
 def answer(
@@ -205,12 +217,49 @@ def answer(
     return Answered(
         document_type=profile.document_type,
         profile=profile.name,
+        kind=kind.name,
         document_number=number or message.message_id,
         problems=problems,
         functional_reference=functional_reference,
         document=document,
         priority=error_kind.priority,
         facts=facts,
+    )
+
+
+def answer_for(
+    verified: VerifiedMessage,
+    problems: tuple[Problem, ...],
+    *,
+    catalogue: Catalogue,
+    received_at: float,
+    now: float,
+    functional_reference: str,
+) -> Answered | Unconvertible:
+    """Answer a stored message that something other than its own content speaks against."""
+    message = verified.user_message
+    found = catalogue.for_message(message.service, message.action, clocks.national_date(received_at))
+    if found is None:
+        return Unconvertible(reason="unknown_service", problems=problems)
+    profile, kind = found
+    facts = None
+    if len(verified.parts) == 1:
+        try:
+            root = parse(verified.parts[0].content)
+        except XmlFault:
+            root = None
+        if root is not None and not blocking(check_asean(profile, kind, root)):
+            facts = read_facts_asean(profile, kind, root)
+    return answer(
+        message,
+        profile,
+        kind,
+        facts,
+        problems,
+        catalogue=catalogue,
+        received_at=received_at,
+        now=now,
+        functional_reference=functional_reference,
     )
 
 

@@ -16,8 +16,8 @@ from asw_gateway.exchange.notices import Status
 from asw_gateway.translation.facts import DocumentFacts
 from asw_gateway.translation.problem import Problem
 
-OURS = "outbound"  # documents our side issued
-THEIRS = "inbound"  # documents the partner issued
+OURS = "out"  # documents our side issued
+THEIRS = "in"  # documents the partner issued
 
 
 @frozen(kw_only=True)

@@ -43,7 +43,7 @@ def states(settlement: Settlement) -> list[tuple[str, str, str]]:
 def test_a_new_document_is_handed_over_and_remembered() -> None:
     result = inbound("opens")
     assert result.verdict is Verdict.PROCEED
-    assert states(result) == [("inbound", "N1", "VAL")]
+    assert states(result) == [("in", "N1", "VAL")]
     assert result.changes[0].digest == "d1"
 
 
@@ -64,13 +64,13 @@ def test_a_retransmission_is_handed_over_again() -> None:
 
 def test_a_replacement_under_a_new_number_ends_the_old_one() -> None:
     result = inbound("replaces", "d2", None, known(), number="N2", previous_number="N1")
-    assert states(result) == [("inbound", "N2", "VAL"), ("inbound", "N1", "RPL")]
+    assert states(result) == [("in", "N2", "VAL"), ("in", "N1", "RPL")]
     assert result.changes[1].replaced_by == "N2"
 
 
 def test_a_replacement_under_the_same_number_is_a_new_version() -> None:
     result = inbound("replaces", "d2", known(), previous_number="N1")
-    assert states(result) == [("inbound", "N1", "VAL")]
+    assert states(result) == [("in", "N1", "VAL")]
     assert result.changes[0].digest == "d2"
 
 
@@ -87,7 +87,7 @@ def test_a_cancellation_before_its_original_is_parked() -> None:
 
 
 def test_a_cancellation_cancels_once() -> None:
-    assert states(inbound("cancels", one=known())) == [("inbound", "N1", "CAN")]
+    assert states(inbound("cancels", one=known())) == [("in", "N1", "CAN")]
     assert inbound("cancels", one=known("CAN")).verdict is Verdict.DUPLICATE
     assert inbound("cancels", one=known("UTL")).problems[0].rule == "B03"
 
@@ -99,13 +99,13 @@ def test_a_cancellation_cancels_once() -> None:
 )  # fmt: skip
 def test_a_customs_response_moves_our_document(word: str, state: str, told: Status) -> None:
     result = inbound("answers", one=known("RCV"), number="R1", answers_number="N1", response_status=word)
-    assert states(result) == [("outbound", "N1", state)]
+    assert states(result) == [("out", "N1", state)]
     assert result.status is told
 
 
 def test_our_response_moves_their_document_and_must_be_possible() -> None:
     result = outbound("answers", one=known(), number="R1", answers_number="N1", response_status="UTL")
-    assert states(result) == [("inbound", "N1", "UTL")]
+    assert states(result) == [("in", "N1", "UTL")]
     refused = outbound("answers", one=known("CAN"), number="R1", answers_number="N1", response_status="UTL")
     assert refused.verdict is Verdict.FAULTY
     unknown = outbound("answers", number="R1", answers_number="N1", response_status="UTL")
@@ -121,7 +121,7 @@ def test_an_impossible_response_from_a_partner_is_handed_over_and_marked() -> No
 
 def test_a_technical_error_rejects_our_document_and_is_never_answered() -> None:
     result = inbound("refuses", one=known("RCV"), number="E1", answers_number="N1")
-    assert states(result) == [("outbound", "N1", "REJ")]
+    assert states(result) == [("out", "N1", "REJ")]
     assert result.status is Status.REJECTED
     for one in (None, known("UTL"), known("CAN")):
         assert inbound("refuses", one=one, number="E1", answers_number="N1").verdict is Verdict.PROCEED
@@ -136,7 +136,7 @@ def test_a_refused_cancellation_leaves_its_document_alone() -> None:
 
 
 def test_after_a_refusal_a_corrected_document_may_go_out_under_its_number() -> None:
-    assert states(outbound("opens", "d2", known("REJ"))) == [("outbound", "N1", "RCV")]
+    assert states(outbound("opens", "d2", known("REJ"))) == [("out", "N1", "RCV")]
     assert outbound("opens", "d2", known("VAL")).problems[0].rule == "T08"
     assert outbound("opens", "d1", known("VAL")).verdict is Verdict.PROCEED
 
@@ -166,7 +166,7 @@ def test_every_effect_in_every_state_has_an_answer(
 
 def test_lookups_ask_for_the_right_side() -> None:
     answer = facts(number="R1", answers_number="N1")
-    assert lookups(answer, "answers", inbound=True) == (("outbound", "N1"),)
-    assert lookups(answer, "answers", inbound=False) == (("inbound", "N1"),)
+    assert lookups(answer, "answers", inbound=True) == (("out", "N1"),)
+    assert lookups(answer, "answers", inbound=False) == (("in", "N1"),)
     new = facts(number="N2", previous_number="N1")
-    assert lookups(new, "replaces", inbound=True) == (("inbound", "N2"), ("inbound", "N1"))
+    assert lookups(new, "replaces", inbound=True) == (("in", "N2"), ("in", "N1"))

@@ -1,0 +1,53 @@
+"""What conversion works with: values that a reload replaces as a whole, and the doors to other rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from attrs import field, frozen
+from twisted.internet.defer import Deferred
+
+from asw_gateway.exchange.identity import Identities, OwnGateway
+from asw_gateway.messaging.party import Partner
+from asw_gateway.metrics import Metrics
+from asw_gateway.translation.catalogue import Catalogue
+from asw_gateway.workers import Runs
+
+
+class Runner(Protocol):
+    """What conversion asks of ``store.database.Database``."""
+
+    def run(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
+        """Run ``fn(transaction, …)`` in one unit; fires after the commit."""
+
+
+@frozen(kw_only=True)
+class Setup:
+    """Profiles, partners by name, and who we are."""
+
+    catalogue: Catalogue
+    partners: Mapping[str, Partner]
+    own: OwnGateway
+    identities: Identities
+
+
+@frozen(kw_only=True)
+class Doors:
+    """Everything conversion reaches outside itself.
+
+    ``setup`` gives the values in force, ``now`` UTC epoch seconds, ``new_id`` 32 fresh hexadecimal
+    characters, ``fresh_bytes`` key material.  ``on_queued(partner)``, ``on_feed()`` are called after a commit.
+    """
+
+    database: Runner
+    workers: Runs
+    setup: Callable[[], Setup]
+    metrics: Metrics
+    now: Callable[[], float]
+    new_id: Callable[[], str]
+    fresh_bytes: Callable[[int], bytes] = field(repr=False)
+    node: str
+    on_queued: Callable[[str], object]
+    on_feed: Callable[[], object]
+    lease_seconds: float = 60.0
