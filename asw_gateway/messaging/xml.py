@@ -43,6 +43,7 @@ class XmlFault(Exception):
 
 
 def _parser() -> etree.XMLParser:
+    # Never add collect_ids=False: lxml then makes libxml2 open external document types, whatever load_dtd says.
     parser: etree.XMLParser | None = getattr(_local, "parser", None)
     if parser is None:
         parser = _local.parser = etree.XMLParser(
@@ -56,7 +57,6 @@ def _parser() -> etree.XMLParser:
             remove_pis=False,
             strip_cdata=True,
             recover=False,
-            collect_ids=False,
         )
     return parser
 

@@ -1,0 +1,157 @@
+"""The business signature on a document: enveloped XML-DSig over the whole document, ds:Signature last child of the root.
+
+Signing writes a fixed template around the canonical document. Verification is signxml's, with pinned certificates
+only; nothing outside the subtree it verified is given back.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from attrs import field, frozen
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature as InvalidCryptographicSignature
+from lxml import etree
+from signxml.algorithms import DigestAlgorithm, SignatureMethod
+from signxml.exceptions import SignXMLException
+from signxml.verifier import SignatureConfiguration, XMLVerifier
+
+from asw_gateway.messaging import namespaces as ns
+from asw_gateway.messaging.faults import LocalFault, RemoteFault
+from asw_gateway.messaging.keys import ALGORITHM_URIS, SigningIdentity, pinned
+from asw_gateway.messaging.verification import trusted
+from asw_gateway.messaging.xml import XmlFault, canonical, digest, parse
+
+_DS = f"{{{ns.DS}}}"
+_SIGNATURE_METHODS = frozenset(
+    {SignatureMethod.RSA_SHA256, SignatureMethod.ECDSA_SHA256, SignatureMethod.ECDSA_SHA384}
+)
+_TRANSFORMS = (ns.ENVELOPED_SIGNATURE, ns.EXC_C14N)
+_SIGNATURES = etree.XPath("//ds:Signature", namespaces={"ds": ns.DS})
+
+
+@frozen(kw_only=True)
+class Sealed:
+    """A document whose seal holds: its root without the signature, the canonical bytes signed, and the signer."""
+
+    root: etree._Element = field(repr=False)
+    document: bytes = field(repr=False)
+    signer: x509.Certificate
+
+
+def seal(document: bytes, identity: SigningIdentity) -> bytes:
+    """The document in exclusive canonical form, signed; comments are dropped, as they are from its canonical form.
+
+    Raises :class:`LocalFault` when it is not well-formed, is signed already, or has processing instructions beside
+    its root, which the canonical form could not keep.
+    """
+    try:
+        root = parse(document)
+        if root.getprevious() is not None or root.getnext() is not None:
+            raise LocalFault("a document with processing instructions beside its root cannot be sealed")
+        if _SIGNATURES(root):
+            raise LocalFault("the document is signed already")
+        content = canonical(root)
+    except XmlFault as fault:
+        raise LocalFault(f"the document cannot be sealed: {fault.detail}") from None
+    if identity.algorithm == "ed25519":
+        raise LocalFault("documents are sealed with RSA or ECDSA keys")
+    end = content.rindex(b"</")
+    return b"".join((content[:end], _signature(digest(content), identity), content[end:]))
+
+
+def _signature(document_digest: str, identity: SigningIdentity) -> bytes:
+    signed_info = (
+        f'<ds:SignedInfo xmlns:ds="{ns.DS}">'
+        f'<ds:CanonicalizationMethod Algorithm="{ns.EXC_C14N}"></ds:CanonicalizationMethod>'
+        f'<ds:SignatureMethod Algorithm="{ALGORITHM_URIS[identity.algorithm]}"></ds:SignatureMethod>'
+        '<ds:Reference URI=""><ds:Transforms>'
+        + "".join(f'<ds:Transform Algorithm="{transform}"></ds:Transform>' for transform in _TRANSFORMS)
+        + f'</ds:Transforms><ds:DigestMethod Algorithm="{ns.SHA256}"></ds:DigestMethod>'
+        f"<ds:DigestValue>{document_digest}</ds:DigestValue></ds:Reference></ds:SignedInfo>"
+    )
+    value = base64.b64encode(identity.sign(signed_info.encode("utf-8"))).decode("ascii")
+    return (
+        f'<ds:Signature xmlns:ds="{ns.DS}">{signed_info}<ds:SignatureValue>{value}</ds:SignatureValue>'
+        f"<ds:KeyInfo><ds:X509Data><ds:X509Certificate>{identity.certificate_base64}</ds:X509Certificate>"
+        "</ds:X509Data></ds:KeyInfo></ds:Signature>"
+    ).encode()
+
+
+def check_seal(document: bytes, certificates: Sequence[x509.Certificate], now: float) -> Sealed:
+    """Verify the one seal of a document against pinned ``certificates``, valid at ``now``.
+
+    Raises :class:`RemoteFault` EBMS:0101 with reasons unsigned, unknown_certificate, expired_certificate,
+    wrapped_signature, weak_algorithm, bad_signature or bad_xml.
+    """
+    try:
+        root = parse(document)
+    except XmlFault as fault:
+        raise _failed("bad_xml", f"the document cannot be read: {fault.detail}") from None
+    signature = _own_signature(root)
+    signer = _signer(signature, tuple(certificates), now)
+    configuration = SignatureConfiguration(
+        require_x509=True,
+        location="./",
+        expect_references=1,
+        signature_methods=_SIGNATURE_METHODS,
+        digest_algorithms=frozenset({DigestAlgorithm.SHA256}),
+        verification_time=datetime.fromtimestamp(now, UTC),
+    )
+    try:
+        # A verifier keeps state of its last call, so it is never shared.
+        result = XMLVerifier().verify(root, x509_cert=signer, expect_config=configuration)
+    except (SignXMLException, InvalidCryptographicSignature, etree.LxmlError, ValueError, TypeError):
+        raise _failed("bad_signature", "the document's signature does not verify") from None
+    if isinstance(result, list) or result.signed_xml is None or result.signed_xml.tag != root.tag:
+        raise _failed("wrapped_signature", "the signature does not cover the whole document")
+    return Sealed(root=result.signed_xml, document=result.signed_data, signer=signer)
+
+
+def _own_signature(root: etree._Element) -> etree._Element:
+    """The document's only signature, at its only allowed place and of its only allowed form."""
+    signatures = _SIGNATURES(root)
+    if not signatures:
+        raise _failed("unsigned", "the document is not signed")
+    if len(signatures) > 1:
+        raise _failed("wrapped_signature", "the document holds several signatures")
+    signature: etree._Element = signatures[0]
+    if signature.getparent() is not root or signature.getnext() is not None or (signature.tail or "").strip():
+        raise _failed("wrapped_signature", "the signature is not the last child of the document's root")
+    if root.getprevious() is not None or root.getnext() is not None:
+        raise _failed("wrapped_signature", "something stands beside the document's root")
+    references = signature.findall(f"{_DS}SignedInfo/{_DS}Reference")
+    if len(references) != 1 or references[0].get("URI") != "":
+        raise _failed("wrapped_signature", "the signature does not refer to the whole document, once")
+    transforms = references[0].findall(f"{_DS}Transforms/{_DS}Transform")
+    if tuple(t.get("Algorithm") for t in transforms) != _TRANSFORMS or any(len(t) for t in transforms):
+        raise _failed("weak_algorithm", "the signature uses other transforms than enveloped, exclusive C14N")
+    key_info = signature.findall(f"{_DS}KeyInfo/*")
+    if [child.tag for child in key_info] != [_DS + "X509Data"]:
+        raise _failed("unknown_certificate", "ds:KeyInfo must hold the signing certificate and nothing else")
+    method = signature.find(f"{_DS}SignedInfo/{_DS}CanonicalizationMethod")
+    if method is None or method.get("Algorithm") != ns.EXC_C14N:
+        raise _failed("weak_algorithm", "the signature is not in exclusive canonical form")
+    return signature
+
+
+def _signer(signature: etree._Element, certificates: tuple[x509.Certificate, ...], now: float) -> x509.Certificate:
+    named = signature.findall(f"{_DS}KeyInfo/{_DS}X509Data/{_DS}X509Certificate")
+    known = trusted(certificates).by_der
+    for element in named:
+        try:
+            der = base64.b64decode("".join((element.text or "").split()), validate=True)
+        except ValueError:
+            continue
+        if der in known:
+            certificate = pinned(known[der].certificate)
+            if not certificate.valid_from_at <= now <= certificate.valid_until_at:
+                raise _failed("expired_certificate", "the document's signing certificate is not valid now")
+            return certificate.certificate
+    raise _failed("unknown_certificate", "the document's signing certificate is not known")
+
+
+def _failed(reason: str, detail: str) -> RemoteFault:
+    return RemoteFault("EBMS:0101", reason, detail)
