@@ -1,7 +1,8 @@
 """Payload bytes: short ones inline in their own row, long ones as chunks under a staging id.
 
-A long body is written chunk by chunk in transactions of its own while nothing refers to it, and becomes visible
-when a message adopts its staging id in the same commit that stores the message. What nobody adopted is purged.
+A long body is written chunk by chunk in transactions of its own while nothing refers to it, and becomes
+visible when a message adopts its staging id in the same commit that stores the message. What nobody adopted
+is purged.
 """
 
 from __future__ import annotations

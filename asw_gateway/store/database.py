@@ -2,9 +2,10 @@
 
     row = await database.run(outbox.submit, new, now)
 
-`run` puts `outbox.submit(transaction, new, now)` in line for the database thread. Whatever waits there when the thread
-becomes free shares one transaction; nobody waits for company. The Deferred fires on the reactor thread after the
-commit. Reads have a connection of their own (not in a database in memory), so a long one never delays a commit.
+`run` puts `outbox.submit(transaction, new, now)` in line for the database thread. Whatever waits there when
+the thread becomes free shares one transaction; nobody waits for company. The Deferred fires on the reactor
+thread after the commit. Reads have a connection of their own (not in a database in memory), so a long one
+never delays a commit.
 """
 
 from __future__ import annotations
@@ -89,8 +90,8 @@ class _Line:
 class Database:
     """An open database. Make one with `open`, after any fork; close it before the process ends.
 
-    `node` names this gateway process in leases and in its chain of the journal: unique among all processes on one
-    database.
+    `node` names this gateway process in leases and in its chain of the journal: unique among all processes
+    on one database.
     """
 
     def __init__(
@@ -124,8 +125,9 @@ class Database:
     ) -> Database:
         """Open `url`, make or upgrade its tables (unless `upgrade` is false), and start the threads.
 
-        Blocks: call it before listening. Raises StoreUnavailable with one sentence, SchemaTooNew or SchemaTooOld (both
-        name the two revisions). Without a reactor only the blocking `run_now` and `read_now` work.
+        Blocks: call it before listening. Raises StoreUnavailable with one sentence, SchemaTooNew or
+        SchemaTooOld (both name the two revisions). Without a reactor only the blocking `run_now` and
+        `read_now` work.
         """
         engine = engines.open_engine(url)
         schema.prepare(engine, upgrade=upgrade)
@@ -136,9 +138,9 @@ class Database:
     ) -> Deferred[T]:
         """Run `fn(transaction, *args, **kwargs)` as one unit.
 
-        The Deferred fires after the commit with what `fn` returned; or fails with what `fn` raised (nothing is stored),
-        StoreConflict, StoreUnavailable or StoreClosed. `fn` may run more than once. Cancelling keeps a unit from
-        starting; one that runs is finished and its result forgotten.
+        The Deferred fires after the commit with what `fn` returned; or fails with what `fn` raised (nothing
+        is stored), StoreConflict, StoreUnavailable or StoreClosed. `fn` may run more than once. Cancelling
+        keeps a unit from starting; one that runs is finished and its result forgotten.
         """
         return self._hand_in(self._writing, fn, args, kwargs)
 
@@ -151,21 +153,25 @@ class Database:
     def run_now(
         self, fn: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """`run` for tools and tests: blocks the calling thread until the commit. Never call it on a reactor thread."""
+        """`run` for tools and tests: blocks until the commit. Never call it on a reactor thread."""
         return self._wait(self._writing, fn, args, kwargs)
 
     def read_now(
         self, fn: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """`read` for tools and tests: blocks the calling thread. Never call it on a reactor thread."""
+        """`read` for tools and tests: blocks. Never call it on a reactor thread."""
         return self._wait(self._reading, fn, args, kwargs)
 
     def close(self) -> Deferred[None]:
         """Take no more units, finish those in line, close the connections; fires when all that is done."""
         if self._closing is None:
+            if self._reactor is None:
+                raise RuntimeError("opened without a reactor: use close_now")
             self._closing = Deferred()
             self._stop_lines()
-            threading.Thread(target=self._join, name="asw-database-close", daemon=True).start()
+            threading.Thread(
+                target=self._join, args=(self._reactor, self._closing), name="asw-database-close", daemon=True
+            ).start()
         answer: Deferred[None] = Deferred()
         self._closing.addCallback(lambda _: answer.callback(None))
         return answer
@@ -183,10 +189,9 @@ class Database:
             for line in {self._writing, self._reading}:
                 line.queue.put(None)
 
-    def _join(self) -> None:
+    def _join(self, reactor: CallsBack, closing: Deferred[None]) -> None:
         self.close_now()
-        assert self._reactor is not None and self._closing is not None
-        self._reactor.callFromThread(self._closing.callback, None)
+        reactor.callFromThread(closing.callback, None)
 
     def _hand_in(self, line: _Line, fn: Callable[..., T], args: Any, kwargs: Any) -> Deferred[T]:
         if self._closed:

@@ -1,24 +1,24 @@
 """What follows a final failure: successors are held, an operator replays or discards, time runs out.
 
-A failed or expired message keeps blocking its order key. Its queued successors become `held`; a replay queues it
-again under the same id, a discard cancels it, and both release what was held.
+A failed or expired message keeps blocking its order key. Its queued successors become `held`; a replay
+queues it again under the same id, a discard cancels it, and both release what was held.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Select, bindparam, case, exists, literal_column, null, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, case, exists, literal_column, null, select, update
 
 from asw_gateway.store import journal, tables
 from asw_gateway.store.outbox_rows import OutboundRow, outbound_row
-from asw_gateway.store.statements import Row, Statement
+from asw_gateway.store.statements import Row, Statement, number, word
 from asw_gateway.store.transaction import Transaction
 
 DEAD = frozenset({"failed", "expired"})
 
 _o = tables.outbox
-_QUEUED, _HELD = literal_column("'queued'"), literal_column("'held'")
-_DEAD = [literal_column("'failed'"), literal_column("'expired'")]
-_IS_DEAD = literal_column("outbox.state IN ('failed', 'expired')")
+_QUEUED, _HELD = word("queued"), word("held")
+_DEAD = [word("failed"), word("expired")]
+_IS_DEAD: ColumnElement[bool] = literal_column("outbox.state IN ('failed', 'expired')")
 
 _HOLD = Statement(
     lambda _: (
@@ -29,7 +29,7 @@ _HOLD = Statement(
             _o.c.id > bindparam("row"),
             _o.c.state == _QUEUED,
         )
-        .values(state=_HELD, last_reason=literal_column("'predecessor_failed'"))
+        .values(state=_HELD, last_reason=word("predecessor_failed"))
         .returning(*_o.c)
     )
 )
@@ -58,11 +58,11 @@ _REPLAY = Statement(
         update(_o)
         .where(_o.c.id == bindparam("row"), _o.c.state.in_(_DEAD))
         .values(
-            state=case((_o.c.message_id.is_(None), literal_column("'submitted'")), else_=_QUEUED),
+            state=case((_o.c.message_id.is_(None), word("submitted")), else_=_QUEUED),
             finalized_at=null(),
             next_attempt_at=bindparam("now"),
             expires_at=bindparam("expires"),
-            last_reason=literal_column("'replayed'"),
+            last_reason=word("replayed"),
         )
         .returning(*_o.c)
     )
@@ -72,7 +72,7 @@ _DISCARD = Statement(
         update(_o)
         .where(_o.c.id == bindparam("row"), _o.c.state.in_(_DEAD))
         .values(
-            state=literal_column("'cancelled'"),
+            state=word("cancelled"),
             open_key=null(),
             finalized_at=bindparam("now"),
             last_reason=bindparam("reason"),
@@ -88,7 +88,7 @@ def _overdue(_: str) -> Select[tuple[int]]:
         .where(
             _o.c.finalized_at.is_(None),
             _o.c.expires_at <= bindparam("now"),
-            _o.c.state != literal_column("'sending'"),
+            _o.c.state != word("sending"),
         )
         .order_by(_o.c.expires_at)
         .limit(bindparam("limit"))
@@ -101,11 +101,11 @@ _EXPIRE = Statement(
         update(_o)
         .where(_o.c.id.in_(select(_overdue(dialect).cte("picked").c.id)))
         .values(
-            state=literal_column("'expired'"),
+            state=word("expired"),
             finalized_at=bindparam("now"),
             lease_owner=null(),
-            lease_until=literal_column("0"),
-            last_reason=literal_column("'EBMS:0301'"),
+            lease_until=number(0),
+            last_reason=word("EBMS:0301"),
         )
         .returning(*_o.c)
     )

@@ -1,7 +1,8 @@
 """Connections to the two engines, with the durability this gateway promises.
 
-SQLite: write-ahead log, synchronous=FULL (a commit is on the disk when it returns), foreign keys on, transactions begun
-by us and not by the driver. PostgreSQL: READ COMMITTED, which every statement here is written for.
+SQLite: write-ahead log, synchronous=FULL (a commit is on the disk when it returns), foreign keys on,
+transactions begun by us and not by the driver. PostgreSQL: READ COMMITTED, which every statement here is
+written for.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ class StoreUnavailable(LocalFault):
 
 
 class StoreConflict(LocalFault):
-    """The unit would break a rule that the database keeps (a second feed entry for one message); it is not stored."""
+    """The unit would break a rule that the database keeps (a second feed entry for one message)."""
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for `sqlite:///path`, `sqlite://` (memory) or `postgresql+psycopg://…`; connects to nothing yet."""
+    """An engine for `sqlite:///path`, `sqlite://` (memory) or `postgresql+psycopg://…`; not connected yet."""
     try:
         parsed = make_url(url)
     except ArgumentError as broken:

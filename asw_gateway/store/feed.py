@@ -21,7 +21,7 @@ from asw_gateway.store.transaction import Transaction
 PAGE_BYTES = 8_000_000
 
 _f, _b, _counter = tables.feed, tables.feed_body, tables.feed_counter
-_META = [column for column in _f.c]
+_META = list(_f.c)
 _NAMES = [column.name for column in _META]
 
 _TAKE = Statement(
@@ -55,6 +55,11 @@ _ACKNOWLEDGE = Statement(
 _UNACKNOWLEDGED = Statement(
     lambda _: (
         select(sql.count(), sql.min(_f.c.sequence)).select_from(_f).where(_f.c.acknowledged_at.is_(None))
+    )
+)
+_WAITING = Statement(
+    lambda _: (
+        select(_f).where(_f.c.acknowledged_at.is_(None)).order_by(_f.c.sequence).limit(bindparam("limit"))
     )
 )
 _LAST = Statement(lambda _: select(_counter.c.last).where(_counter.c.id == literal_column("1")))
@@ -98,7 +103,7 @@ class Entry:
 
 @frozen(kw_only=True)
 class Acknowledged:
-    """`entry` is the entry as it is now, without its body; `first` is False when it was confirmed before."""
+    """`entry` is as it is now, without its body; `first` is False when it had been confirmed before."""
 
     entry: Entry
     first: bool
@@ -106,7 +111,7 @@ class Acknowledged:
 
 @frozen(kw_only=True)
 class Backlog:
-    """Entries the portal has not confirmed, the lowest of their sequences, and the last sequence given out."""
+    """Entries not confirmed yet, the lowest of their sequences, and the last sequence given out."""
 
     unacknowledged: int
     first_unacknowledged: int | None
@@ -160,7 +165,8 @@ def write(conn: Transaction) -> None:
         for new in conn.feed
     ]
     taken = conn.row(_TAKE, {"count": len(conn.feed)})
-    assert taken is not None, "the feed counter's row is made by the first migration"
+    if taken is None:
+        raise LookupError("the feed counter's row, made by the first migration, is missing")
     first = taken[0] - len(conn.feed) + 1
     conn.run_many(
         _PUT,
@@ -186,21 +192,25 @@ def write(conn: Transaction) -> None:
     conn.feed.clear()
 
 
-def after(
-    conn: Transaction, sequence: int, limit: int = 100, *, max_bytes: int = PAGE_BYTES
-) -> list[Entry]:
+def after(conn: Transaction, sequence: int, limit: int = 100, max_bytes: int = 8_000_000) -> list[Entry]:
     """Entries after a sequence, acknowledged or not, in order, with their bytes.
 
-    The page ends before the entry that would take it past `max_bytes`, but has at least one.
+    Stops before the entry whose body would take the bodies past `max_bytes`, but gives at least one.
     """
     found: list[Entry] = []
+    left = max_bytes
     for row in conn.rows(_AFTER, {"after": sequence, "limit": limit}):
         stored = bodies.stored(row[len(_NAMES) :])
-        max_bytes -= stored.size_bytes
-        if found and max_bytes < 0:
+        left -= stored.size_bytes
+        if found and left < 0:
             break
         found.append(_entry(row[: len(_NAMES)], stored.content_type, bodies.load(conn, stored)))
     return found
+
+
+def unacknowledged(conn: Transaction, limit: int = 100) -> list[Entry]:
+    """The oldest entries the portal has not confirmed, without their bytes."""
+    return [_entry(row) for row in conn.rows(_WAITING, {"limit": limit})]
 
 
 def get(conn: Transaction, sequence: int) -> Entry | None:

@@ -1,7 +1,8 @@
 """Group commit: units that wait together share one transaction.
 
-Optimistic: all units of a group run one after another, then one commit. If any of them fails, the group is rolled
-back and its units run again one by one, each in a transaction of its own; so a unit must be able to run twice.
+Optimistic: all units of a group run one after another, then one commit. If any of them fails, the group is
+rolled back and its units run again one by one, each in a transaction of its own; so a unit must be able to
+run twice.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Unit:
 
 
 class ConnectionLost(Exception):
-    """The server went away. `in_doubt`: it went while committing, so nobody knows whether the group is stored."""
+    """The server went away; `in_doubt`: while committing, so nobody knows whether the group is stored."""
 
     def __init__(self, in_doubt: bool) -> None:
         super().__init__("the database connection was lost")
@@ -64,7 +65,7 @@ class Writer:
             for unit in units:
                 unit.error = explained(broken)
             return False
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it was, the replay gives it to the unit it belongs to
             for unit in units:
                 self._finish([unit])
             return True
@@ -82,7 +83,7 @@ class Writer:
     def _finish(self, units: Sequence[Unit]) -> None:
         try:
             self._through(units)
-        except Exception as broken:
+        except Exception as broken:  # noqa: BLE001 - goes to the caller
             for unit in units:
                 unit.error = explained(broken)
 
@@ -110,7 +111,8 @@ class Writer:
                 committing = True
                 begun.commit()
         except BaseException as broken:
-            # The chain's head is read again: nothing of this group was written, and another process may have been.
+            # The chain's head is read again: nothing of this group was written, and another
+            # process may have been.
             self._head = None
             if engines.is_lost(connection):
                 self.close()

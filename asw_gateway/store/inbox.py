@@ -1,17 +1,16 @@
 """The inbox: messages from partners, each stored once with the receipt that answers it.
 
-(partner, MessageId) is unique for ever: a duplicate gets the stored receipt, the same id over other digests is told
-apart so that it can be refused. Conversion claims rows by lease; a row stays `received` while it is converted.
+(partner, MessageId) is unique for ever: a duplicate gets the stored receipt, the same id over other digests
+is told apart so that it can be refused. Conversion claims rows by lease; a row stays `received` while it is
+converted.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, bindparam, case, exists, insert, literal_column, null, select, update
-from sqlalchemy import func as sql
-
-from asw_gateway.store import bodies, journal, tables
+from asw_gateway.store import bodies, journal
+from asw_gateway.store import inbox_sql as sql
 from asw_gateway.store.inbox_rows import (
     Duplicate,
     InboundRow,
@@ -20,143 +19,10 @@ from asw_gateway.store.inbox_rows import (
     Registered,
     inbound_row,
 )
-from asw_gateway.store.outbox_rows import digest_of, digests_text, read_digests
-from asw_gateway.store.statements import Statement, insert_or_ignore, insert_values
+from asw_gateway.store.outbox_rows import LAST_CLASS, digest_of, digests_text, read_digests
 from asw_gateway.store.transaction import Transaction
 
 _FINAL = frozenset({"rejected_by_rules", "acknowledged"})
-_CLASSES = 3
-
-_i, _b = tables.inbox, tables.inbox_body
-_RECEIVED, _PARKED = literal_column("'received'"), literal_column("'parked'")
-
-_REGISTER = Statement(
-    lambda dialect: (
-        insert_or_ignore(dialect, _i, "partner", "message_id").values(insert_values(_i)).returning(_i.c.id)
-    )
-)
-_PUT_BODY = Statement(lambda _: insert(_b))
-_EARLIER = Statement(
-    lambda _: (
-        select(*_i.c, _b.c.receipt_content_type, _b.c.receipt)
-        .join_from(_i, _b, _i.c.id == _b.c.id)
-        .where(_i.c.partner == bindparam("partner"), _i.c.message_id == bindparam("message_id"))
-    )
-)
-_GET = Statement(lambda _: select(_i).where(_i.c.id == bindparam("row")))
-_BY_MESSAGE_ID = Statement(
-    lambda _: select(_i).where(
-        _i.c.partner == bindparam("partner"), _i.c.message_id == bindparam("message_id")
-    )
-)
-_BY_DOCUMENT = Statement(
-    lambda _: (
-        select(_i)
-        .where(_i.c.document_type == bindparam("type"), _i.c.document_number == bindparam("number"))
-        .order_by(_i.c.id)
-    )
-)
-_BODY = Statement(
-    lambda _: select(_b.c.reference_digests, *bodies.body_columns(_b)).where(_b.c.id == bindparam("row"))
-)
-_RECEIPT = Statement(
-    lambda _: select(_b.c.receipt_content_type, _b.c.receipt).where(_b.c.id == bindparam("row"))
-)
-
-
-def _first_received(_: str) -> Select[tuple[int]]:
-    earlier = _i.alias("earlier")
-    return (
-        select(_i.c.id)
-        .where(
-            _i.c.state == _RECEIVED,
-            _i.c.lease_until <= bindparam("now"),
-            _i.c.next_attempt_at <= bindparam("now"),
-            ~exists().where(
-                earlier.c.partner == _i.c.partner,
-                earlier.c.open_key == _i.c.order_key,
-                earlier.c.id < _i.c.id,
-            ),
-        )
-        .order_by(_i.c.priority, _i.c.id)
-        .limit(bindparam("limit"))
-        .with_for_update(skip_locked=True, of=_i)
-    )
-
-
-_CLAIM = Statement(
-    lambda dialect: (
-        update(_i)
-        .where(_i.c.id.in_(select(_first_received(dialect).cte("picked").c.id)))
-        .values(
-            attempt=_i.c.attempt + literal_column("1"),
-            lease_owner=bindparam("node"),
-            lease_until=bindparam("until"),
-        )
-        .returning(*_i.c)
-    )
-)
-_RELEASE = Statement(
-    lambda _: (
-        update(_i)
-        .where(_i.c.id == bindparam("row"), _i.c.state == _RECEIVED, _i.c.lease_owner == bindparam("node"))
-        .values(
-            lease_owner=null(),
-            lease_until=literal_column("0"),
-            next_attempt_at=sql.coalesce(bindparam("at"), _i.c.next_attempt_at),
-            last_reason=sql.coalesce(bindparam("reason"), _i.c.last_reason),
-        )
-    )
-)
-_FORGET_OWN = Statement(
-    lambda _: (
-        update(_i)
-        .where(_i.c.state == _RECEIVED, _i.c.lease_owner == bindparam("node"))
-        .values(lease_owner=null(), lease_until=literal_column("0"))
-    )
-)
-_MOVE = Statement(
-    lambda _: (
-        update(_i)
-        .where(_i.c.id == bindparam("row"), _i.c.state == bindparam("from_state"))
-        .values(
-            state=bindparam("to_state"),
-            open_key=case((bindparam("open_", type_=tables.Key) == 1, _i.c.order_key), else_=null()),
-            finalized_at=bindparam("finalized"),
-            lease_owner=null(),
-            lease_until=literal_column("0"),
-            next_attempt_at=literal_column("0"),
-            last_reason=bindparam("reason"),
-            waiting_for=bindparam("waiting"),
-            document_type=sql.coalesce(bindparam("type"), _i.c.document_type),
-            profile=sql.coalesce(bindparam("profile_"), _i.c.profile),
-            kind=sql.coalesce(bindparam("kind_"), _i.c.kind),
-            document_number=sql.coalesce(bindparam("number"), _i.c.document_number),
-            document_digest=sql.coalesce(bindparam("digest_"), _i.c.document_digest),
-        )
-        .returning(*_i.c)
-    )
-)
-_UNPARK = Statement(
-    lambda _: (
-        update(_i)
-        .where(
-            _i.c.partner == bindparam("in_partner"),
-            _i.c.waiting_for == bindparam("key"),
-            _i.c.state == _PARKED,
-        )
-        .values(state=_RECEIVED, waiting_for=null(), next_attempt_at=literal_column("0"), last_reason=null())
-        .returning(*_i.c)
-    )
-)
-_PARKED_SINCE = Statement(
-    lambda _: (
-        select(_i)
-        .where(_i.c.state == _PARKED, _i.c.received_at < bindparam("before"))
-        .order_by(_i.c.id)
-        .limit(bindparam("limit"))
-    )
-)
 
 
 def register(conn: Transaction, new: NewInbound, now: float) -> Registered | Duplicate:
@@ -172,7 +38,7 @@ def register(conn: Transaction, new: NewInbound, now: float) -> Registered | Dup
         "ref_to_message_id": new.ref_to_message_id,
         "order_key": new.order_key,
         "open_key": new.order_key if new.state == "received" else None,
-        "priority": min(max(new.priority, 0), _CLASSES),
+        "priority": min(max(new.priority, 0), LAST_CLASS),
         "state": new.state,
         "attempt": 1 if new.lease_owner is not None else 0,
         "next_attempt_at": 0.0,
@@ -189,10 +55,10 @@ def register(conn: Transaction, new: NewInbound, now: float) -> Registered | Dup
         "finalized_at": now if new.state in _FINAL else None,
         "last_reason": None,
     }
-    inserted = conn.row(_REGISTER, values)
+    inserted = conn.row(sql.REGISTER, values)
     if inserted is None:
         *found, receipt_content_type, receipt = conn.rows(
-            _EARLIER, {"partner": new.partner, "message_id": new.message_id}
+            sql.EARLIER, {"partner": new.partner, "message_id": new.message_id}
         )[0]
         earlier = inbound_row(tuple(found))
         return Duplicate(
@@ -204,7 +70,7 @@ def register(conn: Transaction, new: NewInbound, now: float) -> Registered | Dup
     row = InboundRow(id=inserted[0], **values)
     stored = bodies.columns(conn, new.content_type, new.body, staging_id=f"{row.subject}:body", now=now)
     conn.run(
-        _PUT_BODY,
+        sql.PUT_BODY,
         {
             "id": row.id,
             "reference_digests": digests_text(new.reference_digests),
@@ -231,14 +97,15 @@ def register(conn: Transaction, new: NewInbound, now: float) -> Registered | Dup
 def claim_received(
     conn: Transaction, node: str, limit: int, now: float, lease_seconds: float
 ) -> list[ReceivedMessage]:
-    """Lease up to `limit` received messages for conversion, first class first, oldest first, with their bytes.
+    """Lease up to `limit` received messages for conversion, first class first, oldest first, with their
+    bytes.
 
     Of messages with the same order key only the oldest unconverted one is given out.
     """
-    claimed = conn.rows(_CLAIM, {"node": node, "limit": limit, "now": now, "until": now + lease_seconds})
+    claimed = conn.rows(sql.CLAIM, {"node": node, "limit": limit, "now": now, "until": now + lease_seconds})
     found = []
     for row in sorted(map(inbound_row, claimed), key=lambda row: (row.priority, row.id)):
-        digests, *values = conn.rows(_BODY, {"row": row.id})[0]
+        digests, *values = conn.rows(sql.BODY, {"row": row.id})[0]
         stored = bodies.stored(tuple(values))
         found.append(
             ReceivedMessage(
@@ -251,6 +118,13 @@ def claim_received(
     return found
 
 
+def earlier_received(conn: Transaction, row: InboundRow) -> bool:
+    """Whether an older message of the row's order key still waits for its conversion, on whatever node."""
+    if row.order_key is None:
+        return False
+    return conn.row(sql.OLDER, {"partner": row.partner, "key": row.order_key, "row": row.id}) is not None
+
+
 def release(
     conn: Transaction,
     ids: list[int],
@@ -259,15 +133,14 @@ def release(
     next_attempt_at: float | None = None,
     reason: str | None = None,
 ) -> int:
-    """Give messages claimed for conversion back, to be claimed not before `next_attempt_at`; answer how many."""
-    return sum(
-        conn.run(_RELEASE, {"row": id, "node": node, "at": next_attempt_at, "reason": reason}) for id in ids
-    )
+    """Give claimed messages back, to be claimed not before `next_attempt_at`; answer how many."""
+    given = {"node": node, "at": next_attempt_at, "reason": reason}
+    return sum(conn.run(sql.RELEASE, {"row": id, **given}) for id in ids)
 
 
 def rescue_own_leases(conn: Transaction) -> int:
     """At start: whatever an earlier life of this node was converting is free again; answer how many."""
-    return conn.run(_FORGET_OWN, {"node": conn.node})
+    return conn.run(sql.FORGET_OWN, {"node": conn.node})
 
 
 def move(
@@ -291,7 +164,7 @@ def move(
     With `to_state` `parked`, `waiting_for` is the document key whose arrival `unpark` will name.
     """
     moved = conn.row(
-        _MOVE,
+        sql.MOVE,
         {
             "row": id,
             "from_state": from_state,
@@ -324,7 +197,7 @@ def move(
 
 def unpark(conn: Transaction, partner: str, waiting_for: str, now: float) -> list[InboundRow]:
     """Put every message parked for this document key back to `received`."""
-    rows = [inbound_row(row) for row in conn.rows(_UNPARK, {"in_partner": partner, "key": waiting_for})]
+    rows = [inbound_row(row) for row in conn.rows(sql.UNPARK, {"in_partner": partner, "key": waiting_for})]
     for row in rows:
         journal.append(conn, event="inbound.received", subject=row.subject, detail="unparked", now=now)
     return rows
@@ -332,18 +205,18 @@ def unpark(conn: Transaction, partner: str, waiting_for: str, now: float) -> lis
 
 def parked(conn: Transaction, *, before: float, limit: int = 100) -> list[InboundRow]:
     """Messages received before `before` that still wait for their document."""
-    return [inbound_row(row) for row in conn.rows(_PARKED_SINCE, {"before": before, "limit": limit})]
+    return [inbound_row(row) for row in conn.rows(sql.PARKED_SINCE, {"before": before, "limit": limit})]
 
 
 def get(conn: Transaction, id: int) -> InboundRow | None:
     """The row with this number."""
-    row = conn.row(_GET, {"row": id})
+    row = conn.row(sql.GET, {"row": id})
     return inbound_row(row) if row else None
 
 
 def by_message_id(conn: Transaction, partner: str, message_id: str) -> InboundRow | None:
     """The row of this partner's AS4 MessageId."""
-    row = conn.row(_BY_MESSAGE_ID, {"partner": partner, "message_id": message_id})
+    row = conn.row(sql.BY_MESSAGE_ID, {"partner": partner, "message_id": message_id})
     return inbound_row(row) if row else None
 
 
@@ -351,13 +224,13 @@ def by_document(conn: Transaction, document_type: str, document_number: str) -> 
     """Every message about this document, oldest first."""
     return [
         inbound_row(row)
-        for row in conn.rows(_BY_DOCUMENT, {"type": document_type, "number": document_number})
+        for row in conn.rows(sql.BY_DOCUMENT, {"type": document_type, "number": document_number})
     ]
 
 
 def body(conn: Transaction, id: int) -> tuple[str, bytes]:
     """Content type and raw bytes as they came from the partner."""
-    row = conn.row(_BODY, {"row": id})
+    row = conn.row(sql.BODY, {"row": id})
     if row is None:
         raise bodies.BodyMissing(f"inbound:{id}")
     stored = bodies.stored(row[1:])
@@ -366,7 +239,7 @@ def body(conn: Transaction, id: int) -> tuple[str, bytes]:
 
 def receipt(conn: Transaction, id: int) -> tuple[str, bytes]:
     """Content type and bytes of the receipt that answers this message."""
-    row = conn.row(_RECEIPT, {"row": id})
+    row = conn.row(sql.RECEIPT, {"row": id})
     if row is None:
         raise bodies.BodyMissing(f"inbound:{id}")
     return row[0], row[1]

@@ -1,8 +1,8 @@
 """Evidence: an append-only journal in which every entry carries the hash of the one before.
 
-One chain per node, so that nodes never wait for one another. An entry's hash is SHA-256 over the UTF-8 bytes of the
-JSON list [chain, sequence, at, event, subject, actor, digest, detail, previous_hash], written without spaces and
-without escaping non-ASCII letters: enough to check an exported chain with any language.
+One chain per node, so that nodes never wait for one another. An entry's hash is SHA-256 over the UTF-8
+bytes of the JSON list [chain, sequence, at, event, subject, actor, digest, detail, previous_hash], written
+without spaces and without escaping non-ASCII letters: enough to check an exported chain with any language.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ _ABOUT = Statement(
         select(_table)
         .where(_table.c.subject == bindparam("subject"))
         .order_by(_table.c.at, _table.c.chain, _table.c.sequence)
+        .limit(bindparam("limit"))
     )
 )
 
@@ -127,8 +128,8 @@ def append(
 ) -> None:
     """Add an entry; it takes its place in the chain when the transaction ends.
 
-    `subject` is `outbound:<id>`, `inbound:<id>`, `refusal:<id>`, `partner:<name>` or the like; `digest` is the SHA-256
-    of the bytes concerned; `detail` is cut at 500 characters and never holds payload.
+    `subject` is `outbound:<id>`, `inbound:<id>`, `refusal:<id>`, `partner:<name>` or the like; `digest` is
+    the SHA-256 of the bytes concerned; `detail` is cut at 500 characters and never holds payload.
     """
     conn.facts.append(
         NewFact(
@@ -143,7 +144,7 @@ def append(
 
 
 def write(conn: Transaction, head: Head | None) -> Head | None:
-    """Write what `append` collected after `head` (None = look it up); answer the new head. Called before a commit."""
+    """Write what `append` collected after `head` (None = look it up), just before a commit; the new head."""
     if not conn.facts:
         return head
     if head is None:
@@ -191,12 +192,12 @@ def last(conn: Transaction, chain: str) -> Head:
 
 def chains(conn: Transaction) -> dict[str, int]:
     """Every chain with its number of entries."""
-    return {chain: count for chain, count in conn.rows(_CHAINS, {})}
+    return dict(conn.rows(_CHAINS, {}))
 
 
-def about(conn: Transaction, subject: str) -> list[Fact]:
-    """Every entry about one subject, oldest first."""
-    return [_fact(row) for row in conn.rows(_ABOUT, {"subject": subject})]
+def about(conn: Transaction, subject: str, limit: int = 1000) -> list[Fact]:
+    """The entries about one subject, oldest first."""
+    return [_fact(row) for row in conn.rows(_ABOUT, {"subject": subject, "limit": limit})]
 
 
 def entries(conn: Transaction, chain: str, after: int = 0) -> Iterator[Fact]:

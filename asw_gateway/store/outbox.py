@@ -6,11 +6,10 @@ exchange/lifecycle.py; every update is guarded by the state it moves from.
 
 from __future__ import annotations
 
-from sqlalchemy import Select, bindparam, case, exists, insert, literal_column, null, select, update
-from sqlalchemy import func as sql
-
-from asw_gateway.store import bodies, journal, tables
+from asw_gateway.store import bodies, journal
+from asw_gateway.store import outbox_sql as sql
 from asw_gateway.store.outbox_rows import (
+    LAST_CLASS,
     NewOutbound,
     OutboundRow,
     ReferenceDigests,
@@ -21,150 +20,11 @@ from asw_gateway.store.outbox_rows import (
     digests_text,
     outbound_row,
 )
-from asw_gateway.store.statements import Parameters, Statement, insert_or_ignore, insert_values
+from asw_gateway.store.statements import Parameters, Statement
 from asw_gateway.store.transaction import Transaction
 
-LAST_CLASS = 3
-
-_o = tables.outbox
-_body, _sealed = tables.outbox_submitted, tables.outbox_sealed
-
-_SUBMIT = Statement(
-    lambda dialect: (
-        insert_or_ignore(dialect, _o, "sender_identity", "national_message_id")
-        .values(insert_values(_o))
-        .returning(_o.c.id)
-    )
-)
-_PUT_BODY = Statement(lambda _: insert(_body))
-_PUT_SEALED = Statement(lambda _: insert(_sealed))
-_LIFT = Statement(
-    lambda _: (
-        update(_o)
-        .where(
-            _o.c.partner == bindparam("in_partner"),
-            _o.c.open_key == bindparam("in_key"),
-            _o.c.priority > bindparam("class_"),
-        )
-        .values(priority=bindparam("class_"))
-    )
-)
-_BY_ID = Statement(lambda _: select(_o).where(_o.c.id == bindparam("id")))
-_BY_MESSAGE_ID = Statement(lambda _: select(_o).where(_o.c.message_id == bindparam("message_id")))
-_BY_NATIONAL_ID = Statement(
-    lambda _: select(_o).where(
-        _o.c.sender_identity == bindparam("sender"), _o.c.national_message_id == bindparam("national")
-    )
-)
-_BY_DOCUMENT = Statement(
-    lambda _: (
-        select(_o)
-        .where(_o.c.document_type == bindparam("type"), _o.c.document_number == bindparam("number"))
-        .order_by(_o.c.id)
-    )
-)
-
-
-def _submitted_first(_: str) -> Select[tuple[int]]:
-    return (
-        select(_o.c.id)
-        .where(
-            _o.c.state == literal_column("'submitted'"),
-            _o.c.lease_until <= bindparam("now"),
-            _o.c.next_attempt_at <= bindparam("now"),
-        )
-        .order_by(_o.c.priority, _o.c.id)
-        .limit(bindparam("limit"))
-        .with_for_update(skip_locked=True)
-    )
-
-
-_CLAIM_SUBMITTED = Statement(
-    lambda dialect: (
-        update(_o)
-        .where(_o.c.id.in_(select(_submitted_first(dialect).cte("picked").c.id)))
-        .values(lease_owner=bindparam("node"), lease_until=bindparam("until"))
-        .returning(*_o.c)
-    )
-)
-_BODY = Statement(lambda _: select(*bodies.body_columns(_body)).where(_body.c.id == bindparam("id")))
-_SEALED_BODY = Statement(
-    lambda _: select(*bodies.body_columns(_sealed)).where(_sealed.c.id == bindparam("id"))
-)
-_DEFER = Statement(
-    lambda _: (
-        update(_o)
-        .where(
-            _o.c.id == bindparam("row"),
-            _o.c.state == literal_column("'submitted'"),
-            _o.c.lease_owner == bindparam("node"),
-        )
-        .values(
-            lease_owner=null(),
-            lease_until=literal_column("0"),
-            next_attempt_at=bindparam("at"),
-            last_reason=bindparam("reason"),
-        )
-    )
-)
-
-_earlier = _o.alias("earlier")
-_BLOCKED = exists().where(
-    _earlier.c.partner == _o.c.partner,
-    _earlier.c.open_key == _o.c.order_key,
-    _earlier.c.id < _o.c.id,
-    _earlier.c.state.in_([literal_column("'failed'"), literal_column("'expired'")]),
-)
-_QUEUE = Statement(
-    lambda _: (
-        update(_o)
-        .where(_o.c.id == bindparam("row"), _o.c.state == literal_column("'submitted'"))
-        .values(
-            state=case((_BLOCKED, literal_column("'held'")), else_=literal_column("'queued'")),
-            message_id=bindparam("as4_id"),
-            document_digest=bindparam("document"),
-            functional_reference=sql.coalesce(bindparam("reference"), _o.c.functional_reference),
-            conversation_id=sql.coalesce(bindparam("conversation"), _o.c.conversation_id),
-            next_attempt_at=bindparam("at"),
-            queued_at=bindparam("now"),
-            lease_owner=null(),
-            lease_until=literal_column("0"),
-            last_reason=null(),
-        )
-        .returning(*_o.c)
-    )
-)
-_RESEAL = Statement(
-    lambda _: (
-        update(_sealed)
-        .where(_sealed.c.id == bindparam("row"))
-        .values(
-            content_type=bindparam("type"),
-            size_bytes=bindparam("size"),
-            body=bindparam("bytes"),
-            staging_id=bindparam("staged"),
-            signed_with=bindparam("certificate"),
-        )
-    )
-)
-_FINAL_OPEN = ("failed", "expired")
-_FINAL = ("rejected", "delivered", "cancelled", *_FINAL_OPEN)
-_MOVE = Statement(
-    lambda _: (
-        update(_o)
-        .where(_o.c.id == bindparam("row"), _o.c.state == bindparam("from_state"))
-        .values(
-            state=bindparam("to_state"),
-            open_key=case((bindparam("open_", type_=tables.Key) == 1, _o.c.order_key), else_=null()),
-            finalized_at=bindparam("finalized"),
-            lease_owner=null(),
-            lease_until=literal_column("0"),
-            next_attempt_at=sql.coalesce(bindparam("at"), _o.c.next_attempt_at),
-            last_reason=bindparam("reason"),
-        )
-        .returning(*_o.c)
-    )
-)
+_DEAD = ("failed", "expired")
+_FINAL = ("rejected", "delivered", "cancelled", *_DEAD)
 
 
 def submit(conn: Transaction, new: NewOutbound, now: float) -> Submitted | Repeated:
@@ -206,17 +66,16 @@ def submit(conn: Transaction, new: NewOutbound, now: float) -> Submitted | Repea
         "finalized_at": None,
         "last_reason": None,
     }
-    inserted = conn.row(_SUBMIT, values)
+    inserted = conn.row(sql.SUBMIT, values)
     if inserted is None:
-        assert new.sender_identity is not None and new.national_message_id is not None
-        earlier = by_national_id(conn, new.sender_identity, new.national_message_id)
+        earlier = by_national_id(conn, new.sender_identity or "", new.national_message_id or "")
         assert earlier is not None
         return Repeated(row=earlier, same_digest=earlier.digest == new.digest)
     row = OutboundRow(id=inserted[0], **values)  # type: ignore[arg-type]
     stored = bodies.columns(conn, new.content_type, new.body, staging_id=f"{row.subject}:submitted", now=now)
-    conn.run(_PUT_BODY, {"id": row.id, **stored})
+    conn.run(sql.PUT_BODY, {"id": row.id, **stored})
     if priority < LAST_CLASS:
-        conn.run(_LIFT, {"in_partner": new.partner, "in_key": new.order_key, "class_": priority})
+        conn.run(sql.LIFT, {"in_partner": new.partner, "in_key": new.order_key, "class_": priority})
     journal.append(
         conn,
         event="outbound.submitted",
@@ -232,23 +91,29 @@ def submit(conn: Transaction, new: NewOutbound, now: float) -> Submitted | Repea
 def claim_submitted(
     conn: Transaction, node: str, limit: int, now: float, lease_seconds: float
 ) -> list[SubmittedMessage]:
-    """Lease up to `limit` submitted messages for conversion, first class first, oldest first, with their bytes."""
+    """Lease up to `limit` submitted messages for conversion, first class first, then the oldest."""
     claimed = conn.rows(
-        _CLAIM_SUBMITTED, {"node": node, "limit": limit, "now": now, "until": now + lease_seconds}
+        sql.CLAIM_SUBMITTED, {"node": node, "limit": limit, "now": now, "until": now + lease_seconds}
     )
     rows = sorted(map(outbound_row, claimed), key=lambda row: (row.priority, row.id))
     found = []
     for row in rows:
-        stored = _stored(conn, _BODY, row.id)
+        stored = _stored(conn, sql.BODY, row.id)
         found.append(
             SubmittedMessage(row=row, content_type=stored.content_type, body=bodies.load(conn, stored))
         )
     return found
 
 
+def earlier_submitted(conn: Transaction, row: OutboundRow) -> bool:
+    """Whether an older message of the row's order key still waits for its conversion, on whatever node."""
+    given = {"partner": row.partner, "key": row.order_key, "row": row.id}
+    return conn.row(sql.OLDER_SUBMITTED, given) is not None
+
+
 def defer_submitted(conn: Transaction, id: int, node: str, *, next_attempt_at: float, reason: str) -> bool:
     """Give back a message claimed for conversion: convert it not before `next_attempt_at`."""
-    return conn.run(_DEFER, {"row": id, "node": node, "at": next_attempt_at, "reason": reason}) == 1
+    return conn.run(sql.DEFER, {"row": id, "node": node, "at": next_attempt_at, "reason": reason}) == 1
 
 
 def mark_queued(
@@ -271,7 +136,7 @@ def mark_queued(
     The row comes back `held` instead of `queued` when an earlier message of its order key failed or expired.
     """
     moved = conn.row(
-        _QUEUE,
+        sql.QUEUE,
         {
             "row": id,
             "as4_id": message_id,
@@ -287,7 +152,7 @@ def mark_queued(
     row = outbound_row(moved)
     stored = bodies.columns(conn, content_type, body, staging_id=f"{row.subject}:sealed", now=now)
     conn.run(
-        _PUT_SEALED,
+        sql.PUT_SEALED,
         {
             "id": id,
             "reference_digests": digests_text(reference_digests),
@@ -323,12 +188,12 @@ def move(
     Delivered, rejected and cancelled rows stop blocking their order key; its held successors are not touched.
     """
     moved = conn.row(
-        _MOVE,
+        sql.MOVE,
         {
             "row": id,
             "from_state": from_state,
             "to_state": to_state,
-            "open_": 1 if to_state not in _FINAL or to_state in _FINAL_OPEN else 0,
+            "open_": 1 if to_state not in _FINAL or to_state in _DEAD else 0,
             "finalized": now if to_state in _FINAL else None,
             "at": next_attempt_at,
             "reason": reason,
@@ -349,7 +214,7 @@ def reseal(
     """Replace the sealed bytes by the same parts under a new signature; id and digests stay the same."""
     stored = bodies.columns(conn, content_type, body, staging_id=f"outbound:{id}:{signed_with}", now=now)
     conn.run(
-        _RESEAL,
+        sql.RESEAL,
         {
             "row": id,
             "type": stored["content_type"],
@@ -364,35 +229,35 @@ def reseal(
 
 def get(conn: Transaction, id: int) -> OutboundRow | None:
     """The row with this number."""
-    return _one(conn, _BY_ID, {"id": id})
+    return _one(conn, sql.BY_ID, {"id": id})
 
 
 def by_message_id(conn: Transaction, message_id: str) -> OutboundRow | None:
     """The row with this AS4 MessageId."""
-    return _one(conn, _BY_MESSAGE_ID, {"message_id": message_id})
+    return _one(conn, sql.BY_MESSAGE_ID, {"message_id": message_id})
 
 
 def by_national_id(conn: Transaction, sender_identity: str, national_message_id: str) -> OutboundRow | None:
     """The row a portal client submitted under this id."""
-    return _one(conn, _BY_NATIONAL_ID, {"sender": sender_identity, "national": national_message_id})
+    return _one(conn, sql.BY_NATIONAL_ID, {"sender": sender_identity, "national": national_message_id})
 
 
 def by_document(conn: Transaction, document_type: str, document_number: str) -> list[OutboundRow]:
     """Every message about this document, oldest first."""
     return [
         outbound_row(row)
-        for row in conn.rows(_BY_DOCUMENT, {"type": document_type, "number": document_number})
+        for row in conn.rows(sql.BY_DOCUMENT, {"type": document_type, "number": document_number})
     ]
 
 
 def submitted_body(conn: Transaction, id: int) -> bytes:
     """The bytes as submitted."""
-    return bodies.load(conn, _stored(conn, _BODY, id))
+    return bodies.load(conn, _stored(conn, sql.BODY, id))
 
 
 def sealed_body(conn: Transaction, id: int) -> tuple[str, bytes] | None:
     """Content type and bytes of the sealed message; None before it was prepared."""
-    row = conn.row(_SEALED_BODY, {"id": id})
+    row = conn.row(sql.SEALED_BODY, {"id": id})
     if row is None:
         return None
     stored = bodies.stored(row)

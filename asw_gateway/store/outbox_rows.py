@@ -12,6 +12,12 @@ from asw_gateway.store import tables
 from asw_gateway.store.bodies import StagedBody
 from asw_gateway.store.statements import Row
 
+LAST_CLASS = 3
+"""Priorities are 0 to LAST_CLASS; whatever lies beyond counts as the nearest."""
+
+INTERRUPTED = "interrupted"
+"""Outcome of an attempt whose end this gateway never saw."""
+
 ReferenceDigests: TypeAlias = tuple[tuple[str, str], ...]
 """(URI, base64 digest) of every ds:Reference, in the order of the signature."""
 
@@ -20,10 +26,11 @@ ReferenceDigests: TypeAlias = tuple[tuple[str, str], ...]
 class NewOutbound:
     """A message to be sent.
 
-    `origin` is `portal` (then `body` is the national envelope and (`sender_identity`, `national_message_id`) makes it
-    unique) or `gateway` (then `body` is the ASEAN document of our own answer, and both are None). `order_key` must
-    name the partner too. `priority` 0 goes first; classes beyond 3 count as 3. With `lease_owner` and `lease_until`
-    the row is born claimed, so that the submitting node can convert it without a look at the database.
+    `origin` is `portal` (then `body` is the national envelope and (`sender_identity`,
+    `national_message_id`) makes it unique) or `gateway` (then `body` is the ASEAN document of our own
+    answer, and both are None). `order_key` must name the partner too. `priority` 0 goes first; classes
+    beyond 3 count as 3. With `lease_owner` and `lease_until` the row is born claimed, so that the
+    submitting node can convert it without a look at the database.
     """
 
     origin: str

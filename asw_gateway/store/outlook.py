@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from attrs import frozen
-from sqlalchemy import literal_column, select
 from sqlalchemy import func as sql
+from sqlalchemy import literal_column, select
 
 from asw_gateway.store import tables
 from asw_gateway.store.statements import Statement

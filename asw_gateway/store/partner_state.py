@@ -1,7 +1,8 @@
 """What must be remembered of each partner: its outage, its next contact, its last sign of life.
 
-The circuit is open while `failures` is above zero and `next_contact_at` lies ahead. Any contact, in either direction,
-closes it. The rows survive restarts, so a gateway that comes back does not storm a partner that is down.
+The circuit is open while `failures` is above zero and `next_contact_at` lies ahead. Any contact, in either
+direction, closes it. The rows survive restarts, so a gateway that comes back does not storm a partner that
+is down.
 """
 
 from __future__ import annotations
@@ -129,7 +130,8 @@ def contact_succeeded(
 ) -> bool:
     """A sign of life: a message from them (`received`) or a receipt. Ends the outage; answer whether written.
 
-    The times are kept to `precision_seconds`, so that busy nodes do not queue for this one row at every message.
+    The times are kept to `precision_seconds`, so that busy nodes do not queue for this one row at every
+    message.
     """
     statement = _RECEIVED if received else _DELIVERED
     given = {"name": partner, "now": now, "stale": now - precision_seconds}

@@ -25,7 +25,7 @@ class Reader:
                 unit.result = self._look(unit)
             except ConnectionLost:
                 unit.result = self._look(unit)
-        except Exception as broken:
+        except Exception as broken:  # noqa: BLE001 - goes to the caller
             unit.error = explained(broken)
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ _BY_MESSAGE_ID = Statement(
 
 @frozen(kw_only=True)
 class Refusal:
-    """One refused message; `head` holds at most its first 64 KiB, `digest` and `size_bytes` speak of all of it."""
+    """One refused message; `head` is its first 64 KiB, `digest` and `size_bytes` speak of all of it."""
 
     id: int
     side: str

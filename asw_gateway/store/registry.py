@@ -1,9 +1,9 @@
-"""The register of documents: the business state of each certificate and declaration, and every version seen."""
+"""The register of documents: the business state of each one, and every version seen."""
 
 from __future__ import annotations
 
 from attrs import frozen
-from sqlalchemy import bindparam, insert, literal_column, select, update
+from sqlalchemy import bindparam, literal_column, select, update
 from sqlalchemy import func as sql
 
 from asw_gateway.store import journal, tables

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Engine, inspect, select
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Engine, select
 
-from asw_gateway.messaging.faults import LocalFault
 from asw_gateway.store import engine as engines
 from asw_gateway.store import tables
 

@@ -1,8 +1,8 @@
 """SQL compiled once per dialect, executed straight on the driver's cursor.
 
-SQLAlchemy writes the SQL; on the hot path its execution layer is left out (it costs several times the
-work of SQLite itself for one row). Parameters are plain str, int, float, bytes or None, which both drivers take as
-they are, so no type processing is lost.
+SQLAlchemy writes the SQL; on the hot path its execution layer is left out (it costs several times the work
+of SQLite itself for one row). Parameters are plain str, int, float, bytes or None, which both drivers take
+as they are, so no type processing is lost.
 """
 
 from __future__ import annotations
@@ -10,7 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from sqlalchemy import BindParameter, Dialect, Executable, Insert, Table, bindparam
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Dialect,
+    Executable,
+    Insert,
+    Integer,
+    Table,
+    Text,
+    bindparam,
+    literal_column,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 Parameters: TypeAlias = Mapping[str, Any]
@@ -37,6 +48,16 @@ class Statement:
             constants = {name: value for name, value in compiled.params.items() if value is not None}
             found = self._compiled[dialect.name] = (str(compiled), constants)
         return found
+
+
+def word(value: str) -> ColumnElement[str]:
+    """A state or another fixed word as a literal, so that the planner can match it with a partial index."""
+    return literal_column(f"'{value}'", Text)
+
+
+def number(value: int) -> ColumnElement[int]:
+    """A fixed number as a literal."""
+    return literal_column(str(value), Integer)
 
 
 def insert_or_ignore(dialect: str, table: Table, *conflict: str) -> Insert:

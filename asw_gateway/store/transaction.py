@@ -1,8 +1,8 @@
 """What one unit of work is given: a connection inside a transaction, and a place for work left to its end.
 
-Feed entries and journal entries are collected while units run and written in one batch just before the commit.
-That makes them cheap, and on PostgreSQL it keeps the one lock that gives feed entries their place (the counter row)
-for the length of a commit only.
+Feed entries and journal entries are collected while units run and written in one batch just before the
+commit. That makes them cheap, and on PostgreSQL it keeps the one lock that gives feed entries their place
+(the counter row) for the length of a commit only.
 """
 
 from __future__ import annotations

