@@ -104,13 +104,14 @@ class _AnswerCollector(Protocol):
         self._taken_bytes += len(data)
         if self._taken_bytes > self._limit_bytes:
             self._pieces.clear()
-            self._fail(Failure(AnswerTooLarge(f"more than {self._limit_bytes} bytes")))
             self._drop()
-        elif not self.whole.called:
+        else:
             self._pieces.append(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if reason.check(ResponseDone):
+        if self._taken_bytes > self._limit_bytes:
+            self._fail(Failure(AnswerTooLarge(f"more than {self._limit_bytes} bytes")))
+        elif reason.check(ResponseDone):
             if not self.whole.called:
                 self.whole.callback(b"".join(self._pieces))
         elif reason.check(PotentialDataLoss):

@@ -48,9 +48,7 @@ class Sealing:
                 body=due.body,
                 reference_digests=due.reference_digests,
             )
-        sealed = await self._workers.run(
-            reseal, due.content_type, due.body, self._identity, self._partner.outbound.security
-        )
+        sealed = await self._workers.run(reseal, due.content_type, due.body, self._identity)
         self._metrics.reseals.labels(partner=self._partner.name).inc()
         return sealed
 
