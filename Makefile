@@ -1,0 +1,60 @@
+# make demo    the whole story on this machine, ends by itself      make run   the same, left running
+# make test    everything CI runs: lint, types, tests
+# make lint | types | pytest | wheel | clean
+#
+# Each ends with one line that a script can read.
+
+PYTHON ?= python3
+VENV ?= .venv
+PY = $(VENV)/bin/python
+STAMP = $(VENV)/installed-by-make
+export PYTHONDONTWRITEBYTECODE = 1
+
+.PHONY: help demo run test lint types pytest wheel install clean
+
+help:
+	@sed -n 's/^# //p' Makefile | head -3
+
+# --- set-up: nothing but Python, make and a package index -----------------------------------------------
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: Python 3.11 or newer is needed; say which with make PYTHON=python3.11 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "make: Python's venv module is missing; on Debian and Ubuntu install the package python3-venv." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Editable in "compat" mode: the default import hook hides twisted/plugins from Twisted.
+$(STAMP): setup.cfg pyproject.toml | $(PY)
+	$(PY) -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable '.[test,dev]'
+	@touch $@
+
+install: $(STAMP)
+
+# --- what a person meets ----------------------------------------------------------------------------------
+
+demo: $(STAMP)
+	@$(PY) -m simulators.demo
+
+run: $(STAMP)
+	@$(PY) -m simulators.demo --stay
+
+test: lint types pytest
+	@echo "test: PASS"
+
+lint: $(STAMP)
+	@$(PY) -m ruff check --quiet . && echo "lint: PASS" || { echo "lint: FAIL"; exit 1; }
+
+types: $(STAMP)
+	@$(PY) -m mypy --no-error-summary && echo "types: PASS" || { echo "types: FAIL"; exit 1; }
+
+pytest: $(STAMP)
+	@$(PY) -m pytest -q
+
+wheel: $(STAMP)
+	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/wheel . \
+	  && echo "wheel: PASS" || { echo "wheel: FAIL"; exit 1; }
+
+clean:
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis _trial_temp* twisted/plugins/dropin.cache
+	find asw_gateway simulators tests certs -name __pycache__ -type d -prune -exec rm -rf {} +
