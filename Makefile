@@ -37,7 +37,7 @@ demo: $(STAMP)
 	@$(PY) -m simulators.demo
 
 run: $(STAMP)
-	@$(PY) -m simulators.demo --stay
+	@$(PY) -m simulators.run
 
 test: lint types pytest
 	@echo "test: PASS"

@@ -1,7 +1,7 @@
 """
 The catalogue of log events: every name our code may log, its level, meaning and fields.
 
-A test reads the source tree and checks that emitters, this catalogue and `docs/events.md` agree. Add an
+A test reads the source tree and checks that emitters and this catalogue agree. Add an
 event here before using it. Fields are identifiers, counts and bounded words, never payload or secrets.
 """
 

@@ -34,12 +34,18 @@ class Options(usage.Options):
 
 def makeService(options: Options) -> IService:
     """Twisted: the service tree. Exits with a sentence when it cannot be built."""
-    # Not at module level: the plugin list would load every room and install a reactor.
+    # Not at module level: importing the reactor installs it.
     from twisted.internet import reactor
 
+    return start(str(options["config"]), reactor, _build)
+
+
+def _build(loaded: GatewayConfig, reactor: Any) -> IService:
+    # Here, because it loads every room: not for the plugin list, and not before configuration is good.
     from asw_gateway import service
 
-    return start(str(options["config"]), reactor, service.build)
+    built: IService = service.build(loaded, reactor)
+    return built
 
 
 def start(path: str, reactor: Any, build: Callable[[GatewayConfig, Any], IService]) -> IService:
