@@ -176,7 +176,7 @@ class PortalClient:
         self, method: bytes, url: str, body: bytes | None, content_type: str, timeout: float
     ) -> tuple[Any, bytes]:
         headers = Headers({"Content-Type": [content_type]} if content_type else {})
-        producer = _BytesProducer(body) if body is not None else None
+        producer = BytesProducer(body) if body is not None else None
         both = Deferred.fromCoroutine(self._exchange(method, url, headers, producer))
         both.addTimeout(timeout, self._reactor)
         try:
@@ -189,14 +189,14 @@ class PortalClient:
             raise
 
     async def _exchange(
-        self, method: bytes, url: str, headers: Headers, producer: _BytesProducer | None
+        self, method: bytes, url: str, headers: Headers, producer: BytesProducer | None
     ) -> tuple[Any, bytes]:
         response = await self._agent.request(method, url.encode("ascii"), headers, producer)
         return response, await _read_body(response)
 
 
 @implementer(IBodyProducer)
-class _BytesProducer:
+class BytesProducer:
     """A request body that is already in memory."""
 
     def __init__(self, body: bytes) -> None:

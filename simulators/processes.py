@@ -31,6 +31,7 @@ class Process:
         self._command = list(command)
         self._environment = dict(environment)
         self._child: subprocess.Popen[bytes] | None = None
+        self._wanted = False
 
     @property
     def running(self) -> bool:
@@ -39,6 +40,12 @@ class Process:
     @property
     def pid(self) -> int | None:
         return self._child.pid if self._child is not None and self.running else None
+
+    def check(self) -> None:
+        """Raise ProcessTrouble when it ended although nobody here asked it to."""
+        if self._wanted and not self.running:
+            code = self._child.returncode if self._child is not None else None
+            raise ProcessTrouble(f"{self.name} ended by itself with status {code}{self._tail()}")
 
     def start(self) -> None:
         """Start it in a process group of its own; the caller waits for readiness."""
@@ -55,6 +62,7 @@ class Process:
                 start_new_session=True,
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,
             )
+        self._wanted = True
 
     def wait_until(self, ready: Callable[[], bool], *, timeout_seconds: float, what: str = "ready") -> None:
         """Ask `ready` every 50 ms.  Raises ProcessTrouble when the process ends or the time is over."""
@@ -75,6 +83,8 @@ class Process:
         return self.wait_stopped(timeout_seconds=timeout_seconds)
 
     def ask_to_stop(self) -> None:
+        """SIGTERM; the caller waits with `wait_stopped`."""
+        self._wanted = False
         self._signal(signal.SIGTERM)
 
     def wait_stopped(self, *, timeout_seconds: float = 12.0) -> int | None:
@@ -88,6 +98,7 @@ class Process:
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
+        self._wanted = False
         self._signal(signal.SIGKILL)
         if self._child is not None:
             self._child.wait(10)

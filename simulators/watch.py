@@ -30,6 +30,7 @@ class Document:
     status: str
     replaces: str = ""
     steps: list[tuple[str, float]] = Factory(list)
+    errors: list[tuple[str, str]] = Factory(list)
 
     @property
     def words(self) -> set[str]:
@@ -122,7 +123,9 @@ class Watch:
                 steps=[("submitted", at)],
             )
         elif event == "answer":
-            self.documents[party, record["message_id"]].steps.append((record["function"], at))
+            document = self.documents[party, record["message_id"]]
+            document.steps.append((record["function"], at))
+            document.errors += [(code, text) for code, text in record["errors"]]
         elif event == "entry":
             self.entries[party] += 1
             if record["type"] == "21" and (party, record["about"]) in self.documents:

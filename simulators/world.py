@@ -1,16 +1,16 @@
 """A whole region on loopback: throw-away keys, one gateway and one portal simulator per country.
 
     with World(Path("var/world")) as world:
-        world.start()                               # gateways first, then portals; returns when all are ready
+        world.start()         # gateways first, then portals; returns when all are ready
         world.gateways["TH"].stop()
         print(world.gateway_metrics("VN"))
-        world.dump_feeds()                          # then simulators.checker can judge world.portals_directory
+        world.dump_feeds()        # then simulators.checker can judge world.portals_directory
 
 Everything lies under one directory:
 
     pki/                    certs/make_dev_pki.py
     vn/                     gateway.toml, partners/*.toml, portal.toml, state/, gateway.log, portal.log
-    portals/vn/             what the portal simulator knows, and its ledger.jsonl; feed.jsonl after dump_feeds()
+    portals/vn/             what the portal simulator knows, ledger.jsonl; feed.jsonl after dump_feeds()
 """
 
 from __future__ import annotations
@@ -80,8 +80,24 @@ class World:
             others = [other for name, other in self.sites.items() if name != country]
             write_site(site, others, pki=pki, agreement=self._agreement, habits=self._habits)
             (site.portal_directory / "outgoing").mkdir(parents=True)
-            if not site.profiles_directory.is_relative_to(REPOSITORY / "profiles"):
-                shutil.copytree(REPOSITORY / "profiles", site.profiles_directory)
+
+    def forget_code(self, country: str, file: str, code: str) -> None:
+        """Give one country profiles of its own, without one code of a code list (`file` under profiles/).
+
+        Its gateway then refuses what its partners' gateways let through.  Call it after `write`.
+        """
+        site = self.sites[country]
+        own = site.directory / "profiles"
+        shutil.copytree(REPOSITORY / "profiles", own)
+        path = own / file
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if line.split(",")[0].strip().strip('"') != code]
+        if len(kept) != len(lines) - 1:
+            raise ValueError(f"{file} has {len(lines) - len(kept)} lines for code {code}, not one")
+        path.write_text("".join(kept), encoding="utf-8")
+        text = site.gateway_file.read_text(encoding="utf-8")
+        old, new = json.dumps(str(site.profiles_directory)), json.dumps(str(own))
+        site.gateway_file.write_text(text.replace(old, new), encoding="utf-8")
 
     def ledgers(self) -> dict[str, Path]:
         return {country: site.portal_directory / "ledger.jsonl" for country, site in self.sites.items()}
@@ -111,7 +127,8 @@ class World:
     def gateway_metrics(self, country: str) -> dict[str, float]:
         """Every sample of /metrics, by name with labels; empty while the gateway does not answer."""
         try:
-            with urllib.request.urlopen(f"{self.sites[country].operators_url}/metrics", timeout=3) as answer:  # noqa: S310
+            url = f"{self.sites[country].operators_url}/metrics"
+            with urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310 - our own loopback address
                 text = answer.read().decode()
         except OSError:
             return {}

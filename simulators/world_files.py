@@ -65,7 +65,7 @@ class Agreement:
 
 @frozen(kw_only=True)
 class PortalHabits:
-    """How every portal simulator of the world behaves; see `portal.PortalSimulator` and `office.CustomsOffice`."""
+    """How every portal simulator of the world behaves: `portal.PortalSimulator`, `office.CustomsOffice`."""
 
     seed: int = 1
     pace: Mapping[str, float] = Factory(dict)

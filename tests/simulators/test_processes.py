@@ -66,6 +66,17 @@ def test_one_that_ends_by_itself_is_reported_with_its_last_words(tmp_path: Path)
         sample.wait_until(lambda: False, timeout_seconds=10)
 
 
+def test_a_check_tells_an_unwanted_end_from_a_wanted_one(tmp_path: Path) -> None:
+    sample = process(tmp_path, "pass")
+    sample.check()
+    sample.start()
+    sample.wait_stopped(timeout_seconds=10)
+    with pytest.raises(ProcessTrouble, match="ended by itself with status 0"):
+        sample.check()
+    sample.kill()
+    sample.check()
+
+
 def test_one_that_never_becomes_ready_is_reported(tmp_path: Path) -> None:
     sample = process(tmp_path, SLEEPER)
     sample.start()
