@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+import copy
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
 
-from .problem import Problem
+from attrs import frozen
+from lxml import etree
+
+from asw_gateway.messaging.xml import canonical
+
+from .checks import rule_problems, schema_problems, value_problems
+from .facts import DocumentFacts
+from .kind import MessageKind
+from .places import place_of
+from .problem import Problem, bounded
+from .profile import Profile
+from .survey import Survey, survey
+
+TECHNICAL_ERROR = "technical-error"
+ERROR_LIMIT = 9999
+_SIGNATURE = "{http://www.w3.org/2000/09/xmldsig#}Signature"
 
 
 @frozen(kw_only=True)
@@ -18,3 +37,200 @@ class Translation:
     document: bytes
     problems: tuple[Problem, ...] = ()
     losses: tuple[Problem, ...] = ()
+
+
+def check_national(
+    profile: Profile, kind: MessageKind, content: Any, *, on: date | None = None
+) -> tuple[Problem, ...]:
+    """Schema, codes (valid on a day if given) and dates of a national content element."""
+    return _check(profile, kind, "national", content, on)
+
+
+def check_asean(
+    profile: Profile, kind: MessageKind, root: Any, *, on: date | None = None
+) -> tuple[Problem, ...]:
+    """Schema, constants of the kind, codes (valid on a day if given) and dates of an ASEAN document."""
+    return _check(profile, kind, "asean", root, on)
+
+
+def _check(
+    profile: Profile, kind: MessageKind, side: str, root: Any, on: date | None
+) -> tuple[Problem, ...]:
+    problems = schema_problems(profile, kind, side, root)
+    if root.tag != profile.declarations[side][kind.name].tag:
+        return problems
+    found = survey(root, profile.trees[side][kind.name])
+    day = on or _day_of(profile, kind, side, root)
+    known = {problem.path for problem in problems}
+    return problems + tuple(
+        problem for problem in value_problems(profile, kind, side, found, day) if problem.path not in known
+    )
+
+
+def _day_of(profile: Profile, kind: MessageKind, side: str, root: Any) -> date:
+    """The day by which a document's codes are read: its own date of issue, else the newest lists."""
+    issued_at = _read_facts(profile, kind, side, root).issued_at
+    return datetime.fromtimestamp(issued_at, UTC).date() if issued_at is not None else date.max
+
+
+def apply_rules(
+    profile: Profile, kind: MessageKind, root: Any, *, on: date, own_country: str
+) -> tuple[Problem, ...]:
+    """The profile's Schematron rules on an ASEAN document: sender and receiver run the same ones."""
+    return rule_problems(profile, kind, root, on=on, own=own_country)
+
+
+def read_facts_national(profile: Profile, kind: MessageKind, content: Any) -> DocumentFacts:
+    """The facts of a national content element; what is not there stays empty."""
+    return _read_facts(profile, kind, "national", content)
+
+
+def read_facts_asean(profile: Profile, kind: MessageKind, root: Any) -> DocumentFacts:
+    """The facts of an ASEAN document; what is not there stays empty."""
+    return _read_facts(profile, kind, "asean", root)
+
+
+def _read_facts(profile: Profile, kind: MessageKind, side: str, root: Any) -> DocumentFacts:
+    facts: dict[str, Any] = {}
+    for place in profile.facts[side][kind.name]:
+        text = (root.findtext(place.path) or "").strip()
+        if not text:
+            continue
+        if place.row.convert == "map" and side == "asean":
+            text = profile.codes[place.row.codes].to_national().get(text, text)
+        facts[place.fact] = _epoch(text) if place.fact == "issued_at" else text
+    if kind.asean_root == "Response":
+        facts.setdefault("response_function", kind.function_code)
+    return DocumentFacts(document_type=profile.document_type, kind=kind.name, **facts)
+
+
+def _epoch(text: str) -> float | None:
+    """UTC seconds of a date of either side; a date without a time is midnight UTC."""
+    compact = text.replace("-", "", 2) if text[4:5] == "-" else text
+    form = compact.replace("T", "").replace(":", "").replace("Z", "+0000")
+    try:
+        if len(form) == 8:
+            return datetime.strptime(form, "%Y%m%d").replace(tzinfo=UTC).timestamp()
+        return datetime.strptime(form, "%Y%m%d%H%M%S%z").timestamp()
+    except ValueError:
+        return None
+
+
+def to_asean(
+    profile: Profile,
+    kind: MessageKind,
+    content: Any,
+    *,
+    functional_reference: str,
+    now: float,
+    sender_country: str,
+    sender_agency: str = "",
+) -> Translation:
+    """The ASEAN form of a national content element that check_national found valid."""
+    losses = _losses(profile, kind, "national", content, survey(content, profile.trees["national"][kind.name]))
+    result = profile.compiled().stylesheets["asean"](
+        content,
+        kind=etree.XSLT.strparam(kind.name),
+        functional_reference=etree.XSLT.strparam(functional_reference),
+        sender_country=etree.XSLT.strparam(sender_country),
+        sender_agency=etree.XSLT.strparam(sender_agency),
+    )
+    document = etree.tostring(result, xml_declaration=True, encoding="UTF-8")
+    return Translation(document=document, losses=losses)
+
+
+def to_national(profile: Profile, kind: MessageKind, root: Any, *, now: float) -> Translation:
+    """The national content element of an ASEAN document that check_asean found valid."""
+    losses = _losses(profile, kind, "asean", root, survey(root, profile.trees["asean"][kind.name]))
+    result = profile.compiled().stylesheets["national"](root, kind=etree.XSLT.strparam(kind.name))
+    content = result.getroot()
+    if content is None:
+        problem = Problem(rule="TRANSLATION", message=f"the document is not a {kind.name}")
+        return Translation(document=b"", problems=(problem,), losses=losses)
+    problems = schema_problems(profile, kind, "national", content)
+    return Translation(
+        document=etree.tostring(content, encoding="UTF-8") if not problems else b"",
+        problems=problems,
+        losses=losses,
+    )
+
+
+def _losses(
+    profile: Profile, kind: MessageKind, side: str, root: Any, found: Survey
+) -> tuple[Problem, ...]:
+    return tuple(_loss_problems(profile, kind, side, found))
+
+
+def _loss_problems(profile: Profile, kind: MessageKind, side: str, found: Survey) -> Iterator[Problem]:
+    other = "ASEAN" if side == "national" else "national"
+    other_vi = "ASEAN" if side == "national" else "quốc gia"
+    for lost in found.losses:
+        place = place_of(
+            lost.element, profile.trees[side][kind.name], profile.classes, attribute=lost.attribute
+        )
+        yield Problem(
+            rule="LOSS",
+            severity="warning",
+            message=f"the {other} form has no place for this field",
+            message_vi=f"dạng {other_vi} không có chỗ cho trường này",
+            box=place.box,
+            pointer=place.pointer,
+            path=place.path,
+            value=lost.text,
+        )
+
+
+def business_digest(profile: Profile, kind: MessageKind, root: Any) -> str:
+    """SHA-256 (lower-case hex) of a document's content without what a re-transmission changes.
+
+    Left out are the signature and every header value (function, type, exchange reference, envelope).
+    """
+    bare = copy.deepcopy(root)
+    for signature in bare.findall(_SIGNATURE):
+        bare.remove(signature)
+    for found in survey(bare, profile.trees["asean"][kind.name]).values:
+        if found.row.is_constant:
+            found.element.getparent().remove(found.element)
+    return hashlib.sha256(canonical(bare)).hexdigest()
+
+
+def technical_error(
+    profile: Profile,
+    problems: Sequence[Problem],
+    *,
+    answers_number: str,
+    answers_reference: str,
+    functional_reference: str,
+    now: float,
+    sender_country: str = "",
+) -> bytes:
+    """The ASEAN Response (type 963, function 27) that lists every problem with its WCO pointers."""
+    kind = profile.kind(TECHNICAL_ERROR)
+    if kind is None:
+        raise LookupError(f"profile {profile.name} has no kind {TECHNICAL_ERROR}")
+    content = etree.Element(kind.national_root)
+    etree.SubElement(content, "AnsweredNumber").text = answers_number.strip()[:70] or "unknown"
+    if answers_reference:
+        etree.SubElement(content, "AnsweredReference").text = answers_reference
+    issued = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    etree.SubElement(content, "IssuedAt").text = issued
+    for problem in problems[:ERROR_LIMIT]:
+        error = etree.SubElement(content, "Error")
+        etree.SubElement(error, "Code").text = "".join(c for c in problem.rule if c.isalnum() or c in "_.-")[:8]
+        text = problem.sentence() + (f" Found: {problem.value}" if problem.value else "")
+        etree.SubElement(error, "Description").text = bounded(text, 512)
+        for step in problem.pointer:
+            pointer = etree.SubElement(error, "Pointer")
+            if step.sequence is not None:
+                etree.SubElement(pointer, "Sequence").text = str(step.sequence)
+            etree.SubElement(pointer, "Section").text = step.section
+            if step.tag:
+                etree.SubElement(pointer, "Tag").text = step.tag
+    return to_asean(
+        profile,
+        kind,
+        content,
+        functional_reference=functional_reference,
+        now=now,
+        sender_country=sender_country,
+    ).document

@@ -1,71 +1,28 @@
-"""The VNSW Envelope: the values of its header and the reader (national-side.md §1.3, traps T1–T10).
-
-The reader is order-free and collects every fault; what it accepts it keeps unchanged.
-"""
+"""The VNSW Envelope (national-side.md §1.3): values, reader and writers in one place for the other rooms."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from .answers import (
+    STATUS_PROCEDURE,
+    accepted_answer,
+    delivery_envelope,
+    refused_answer,
+    status_envelope,
+    write_envelope,
+)
+from .envelope_reading import read_envelope
+from .envelope_values import Envelope, EnvelopeFault, Organisation, Subject
 
-from attrs import field, frozen
-
-from .problem import Problem
-
-
-class EnvelopeFault(Exception):
-    """The bytes are not an acceptable Envelope; carries every problem, and the id where it could be read."""
-
-    def __init__(self, problems: Sequence[Problem], message_id: str | None = None) -> None:
-        self.problems = tuple(problems)
-        self.message_id = message_id
-        super().__init__("; ".join(problem.message for problem in self.problems))
-
-
-@frozen(kw_only=True)
-class Organisation:
-    """One party of an Envelope (From or To)."""
-
-    name: str
-    identity: str
-    country_code: str
-    ministry_code: str
-    organization_code: str
-    unit_code: str = ""
-
-
-@frozen(kw_only=True)
-class Subject:
-    """What an Envelope is about.  sent_at: UTC epoch seconds; send_date: the text as it was written (T7)."""
-
-    document_type: str
-    type: str
-    function: str
-    reference: str
-    document_year: int
-    pre_reference: str
-    send_date: str
-    sent_at: float
-    pre_document_year: int | None = None
-
-
-@frozen(kw_only=True)
-class Envelope:
-    """A read Envelope.
-
-    content: the business element inside Body/Content (lxml element, left in its tree), None where Content
-    holds only text or nothing.  raw_digest: lower-case hex SHA-256 of the bytes received.  notes: what was
-    normalised on reading (T2, T5), for the caller's log.
-    """
-
-    version: str
-    message_id: str
-    sender: Organisation
-    recipient: Organisation
-    subject: Subject
-    content: Any = field(eq=False)
-    header_signature: str = ""
-    body_signature: str = ""
-    system_signature: str = ""
-    raw_digest: str
-    notes: tuple[str, ...] = ()
+__all__ = [
+    "STATUS_PROCEDURE",
+    "Envelope",
+    "EnvelopeFault",
+    "Organisation",
+    "Subject",
+    "accepted_answer",
+    "delivery_envelope",
+    "read_envelope",
+    "refused_answer",
+    "status_envelope",
+    "write_envelope",
+]

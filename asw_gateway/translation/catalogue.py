@@ -1,0 +1,70 @@
+"""All profiles that are in use: found by procedure and function, by AS4 service and action, or by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from .kind import MessageKind
+from .problem import Problem
+from .profile import Profile
+
+
+class UnknownKind(LookupError):
+    """No profile in force has this document type and kind."""
+
+
+class Catalogue:
+    """Looks up profiles by day; where two versions are in force the one that came into force last wins."""
+
+    def __init__(self, profiles: Iterable[Profile]) -> None:
+        self.profiles = tuple(
+            sorted(profiles, key=lambda profile: profile.valid_from or date.min, reverse=True)
+        )
+
+    def in_force(self, on: date) -> tuple[Profile, ...]:
+        return tuple(profile for profile in self.profiles if profile.is_valid(on))
+
+    def for_submission(
+        self, procedure: str, type: str, function: str, on: date
+    ) -> tuple[Profile, MessageKind] | Problem:
+        """The profile and kind for a VNSW (documentType, type, function); a Problem for the answer 00 if none."""
+        profiles = [profile for profile in self.in_force(on) if profile.procedure == procedure]
+        if not profiles:
+            return Problem(
+                rule="ENVELOPE",
+                message=f"the procedure {procedure} is not known or not in force",
+                message_vi=f"thủ tục {procedure} không có hoặc chưa có hiệu lực",
+                path="Envelope/Header/Subject/documentType",
+                value=procedure,
+                error_code="ERR01_CODE",
+            )
+        for profile in profiles:
+            for kind in profile.kinds:
+                if kind.submit == (type, function):
+                    return profile, kind
+        return Problem(
+            rule="ENVELOPE",
+            message=f"procedure {procedure} has no message type {type} with function {function} from the portal",
+            message_vi=f"thủ tục {procedure} không có loại thông điệp {type} chức năng {function}",
+            path="Envelope/Header/Subject/function",
+            value=f"{type}/{function}",
+            error_code="ERR04_CODE",
+        )
+
+    def for_message(self, service: str, action: str, on: date) -> tuple[Profile, MessageKind] | None:
+        """The profile and kind for an AS4 (service, action), or None."""
+        for profile in self.in_force(on):
+            if profile.service == service:
+                for kind in profile.kinds:
+                    if kind.action == action:
+                        return profile, kind
+        return None
+
+    def kind(self, document_type: str, kind_name: str, on: date) -> tuple[Profile, MessageKind]:
+        """The profile and kind of a document type by name; raises UnknownKind."""
+        for profile in self.in_force(on):
+            found = profile.kind(kind_name)
+            if profile.document_type == document_type and found is not None:
+                return profile, found
+        raise UnknownKind(f"no profile in force on {on} has {document_type}/{kind_name}")

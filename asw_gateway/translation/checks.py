@@ -1,0 +1,177 @@
+"""Checks of one document against its profile: schema, constants of its kind, code lists, dates, rules."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from .kind import MessageKind
+from .places import place_of
+from .problem import Problem
+from .profile import Profile
+from .schema_faults import Fault, schema_faults
+from .survey import Found, Survey
+from .tree import Node
+
+
+def schema_problems(profile: Profile, kind: MessageKind, side: str, root: Any) -> tuple[Problem, ...]:
+    """Every fault against the schema of a side, with its place; empty if the document is valid."""
+    declaration = profile.declarations[side][kind.name]
+    tree = profile.trees[side][kind.name]
+    if root.tag != declaration.tag:
+        found = str(root.tag)
+        return (
+            Problem(
+                rule="XSD",
+                message=f"a {kind.name} must be a {declaration.name} document, this is {found}",
+                message_vi=f"{kind.name} phải là tài liệu {declaration.name}, đây là {found}",
+                path=found,
+                value=found,
+            ),
+        )
+    schema = profile.compiled().schemas[profile.national_schema if side == "national" else kind.asean_schema]
+    if schema.validate(root):
+        return ()
+    faults = [_schema_problem(profile, tree, fault) for fault in schema_faults(root, declaration)]
+    if not faults:
+        faults = [
+            Problem(rule="XSD", message=entry.message, path=f"line {entry.line}") for entry in schema.error_log
+        ]
+    return tuple(faults)
+
+
+def _schema_problem(profile: Profile, tree: Node, fault: Fault) -> Problem:
+    place = place_of(
+        fault.element, tree, profile.classes, missing=fault.missing, attribute=fault.attribute
+    )
+    label = f" ({place.label_en})" if place.label_en else ""
+    label_vi = f" ({place.label_vi})" if place.label_vi else ""
+    return Problem(
+        rule="XSD",
+        message=fault.message + label,
+        message_vi=fault.message_vi + label_vi,
+        box=place.box,
+        pointer=place.pointer,
+        path=place.path,
+        value=fault.value,
+    )
+
+
+def value_problems(
+    profile: Profile, kind: MessageKind, side: str, survey: Survey, on: date
+) -> tuple[Problem, ...]:
+    """Wrong constants, codes that are not in their list on a day, dates that do not exist."""
+    tree = profile.trees[side][kind.name]
+    problems: list[Problem] = []
+    for found in survey.values:
+        problem = _value_problem(profile, kind, side, found, on)
+        if problem is not None:
+            rule, severity, english, vietnamese = problem
+            attribute = found.row.side(side)[-1]
+            place = place_of(
+                found.element,
+                tree,
+                profile.classes,
+                attribute=attribute.name[1:] if attribute.is_attribute else "",
+            )
+            problems.append(
+                Problem(
+                    rule=rule,
+                    severity=severity,
+                    message=english,
+                    message_vi=vietnamese,
+                    box=place.box,
+                    pointer=place.pointer,
+                    path=place.path,
+                    value=found.text,
+                )
+            )
+    return tuple(problems)
+
+
+def _value_problem(
+    profile: Profile, kind: MessageKind, side: str, found: Found, on: date
+) -> tuple[str, str, str, str] | None:
+    row, text = found.row, found.text
+    head, _, argument = row.convert.partition(":")
+    if head in ("const", "kind", "profile"):
+        expected = {
+            "const": argument,
+            "kind": str(getattr(kind, argument, "")),
+            "profile": profile.customization_version,
+        }[head]
+        if text != expected:
+            return (
+                "HEADER",
+                "error",
+                f"{row.label_en}: a {kind.name} says {expected} here, not {text}",
+                f"{row.label_vi}: {kind.name} phải là {expected}, không phải {text}",
+            )
+        return None
+    if head == "date":
+        if not _exists(text):
+            return (
+                "DATE",
+                "error",
+                f"{row.label_en}: {text} is not a date that exists",
+                f"{row.label_vi}: {text} không phải ngày có thật",
+            )
+        return None
+    if not row.codes:
+        return None
+    codes = profile.codes[row.codes]
+    if row.convert == "map" and side == "national":
+        mapped = codes.to_asean().get(text)
+        entry = codes.find(mapped, on) if mapped is not None else None
+    else:
+        entry = codes.find(text, on)
+    if entry is None:
+        ever = text in codes.entries
+        when = f" on {on.isoformat()}" if ever else ""
+        return (
+            "CODE",
+            row.unknown,
+            f"{row.label_en}: the code {text} is not in the list {row.codes}{when}",
+            f"{row.label_vi}: mã {text} không có trong danh mục {row.codes}",
+        )
+    if entry.same_as:
+        return (
+            "CODE",
+            "warning",
+            f"{row.label_en}: the code {text} is read as {entry.same_as}",
+            f"{row.label_vi}: mã {text} được hiểu là {entry.same_as}",
+        )
+    return None
+
+
+def _exists(text: str) -> bool:
+    """Whether a date of either side (2026-11-22, 20261122, with or without a time) is in the calendar."""
+    digits = text.replace("-", "", 2) if text[4:5] == "-" else text
+    try:
+        datetime.strptime(digits[:8], "%Y%m%d")
+    except ValueError:
+        return False
+    return True
+
+
+def rule_problems(
+    profile: Profile, kind: MessageKind, root: Any, *, on: date, own: str
+) -> tuple[Problem, ...]:
+    """Every rule of the kind's phase that the ASEAN document breaks."""
+    tree = profile.trees["asean"][kind.name]
+    problems: list[Problem] = []
+    for failure in profile.compiled().rules.failures(kind.phase, root, on=on, own=own):
+        place = place_of(failure.element, tree, profile.classes, missing=failure.missing)
+        problems.append(
+            Problem(
+                rule=failure.assertion.rule,
+                severity=failure.assertion.severity,
+                message=failure.assertion.message,
+                message_vi=failure.assertion.message_vi,
+                box=place.box,
+                pointer=place.pointer,
+                path=place.path,
+                value="" if failure.missing or len(failure.element) else failure.element.text or "",
+            )
+        )
+    return tuple(problems)

@@ -1,0 +1,88 @@
+"""Dated code lists: CSV with the columns code, name_en, name_vi, valid_from, valid_until, and optionally same_as
+(an accepted spelling of another code) and national (the code of the national side, for convert `map`)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from datetime import date
+
+from attrs import field, frozen
+
+REQUIRED = ("code", "name_en", "name_vi", "valid_from", "valid_until")
+
+
+class CodeListFault(Exception):
+    """A mistake in a code list, at a line of its file."""
+
+    def __init__(self, line: int, message: str) -> None:
+        self.line, self.message = line, message
+        super().__init__(f"line {line}: {message}")
+
+
+@frozen(kw_only=True)
+class Code:
+    """One entry.  valid_from / valid_until: first and last day, None = open."""
+
+    code: str
+    name_en: str
+    name_vi: str
+    valid_from: date | None
+    valid_until: date | None
+    same_as: str = ""
+    national: str = ""
+
+    def is_valid(self, on: date) -> bool:
+        return (self.valid_from is None or self.valid_from <= on) and (
+            self.valid_until is None or on <= self.valid_until
+        )
+
+
+@frozen(kw_only=True)
+class CodeList:
+    """All entries of a list by code; one code may have several entries with different dates."""
+
+    name: str
+    entries: Mapping[str, tuple[Code, ...]] = field(repr=False)
+
+    def find(self, code: str, on: date) -> Code | None:
+        """The entry valid on a day, or None."""
+        return next((entry for entry in self.entries.get(code, ()) if entry.is_valid(on)), None)
+
+    def to_national(self) -> dict[str, str]:
+        return {entry.code: entry.national for entries in self.entries.values() for entry in entries[-1:]}
+
+    def to_asean(self) -> dict[str, str]:
+        return {national: code for code, national in self.to_national().items()}
+
+
+def read_code_list(name: str, data: bytes) -> CodeList:
+    """A code list from CSV bytes; raises CodeListFault at the first mistake of the file."""
+    reader = csv.DictReader(io.StringIO(data.decode("utf-8")))
+    missing = [column for column in REQUIRED if column not in (reader.fieldnames or ())]
+    if missing:
+        raise CodeListFault(1, f"columns missing: {', '.join(missing)}")
+    entries: dict[str, tuple[Code, ...]] = {}
+    for record in reader:
+        code = record["code"]
+        if not code:
+            raise CodeListFault(reader.line_num, "an entry without a code")
+        try:
+            entry = Code(
+                code=code,
+                name_en=record["name_en"],
+                name_vi=record["name_vi"],
+                valid_from=_day(record["valid_from"]),
+                valid_until=_day(record["valid_until"]),
+                same_as=record.get("same_as") or "",
+                national=record.get("national") or "",
+            )
+        except ValueError as error:
+            raise CodeListFault(reader.line_num, str(error)) from error
+        entries[code] = (*entries.get(code, ()), entry)
+    return CodeList(name=name, entries=entries)
+
+
+def _day(text: str) -> date | None:
+    return date.fromisoformat(text) if text else None
