@@ -32,6 +32,7 @@ _STORE_RETRY_SECONDS = 1.0
 GRACE_SECONDS = 6.0
 STOP_LIMIT_SECONDS = 9.0
 _SHORTEST_WAIT_SECONDS = 0.01
+_ANSWERED = (OutcomeKind.RECEIPT, OutcomeKind.ERROR_SIGNAL)
 
 _log = Log("partner.channel")
 
@@ -142,7 +143,7 @@ class Channel(Service):
         An answer ends the partner's back-off.
         """
         outcome = await self._outcome_of(self._make_ping)
-        if outcome.kind in (OutcomeKind.RECEIPT, OutcomeKind.ERROR_SIGNAL):
+        if outcome.kind in _ANSWERED:
             self.heard_from()
         return outcome
 
@@ -212,15 +213,13 @@ class Channel(Service):
         self._report.turn(result)
         for finished, decision in result.decisions:
             self._report.attempt(finished, decision)
-            if self._was_answered(finished):
-                self._pace.went_well()
         if any(decision is not None and decision.notice for _, decision in result.decisions):
             self._on_feed()
         self._pace.claimed(len(result.claimed))
         for due in result.claimed:
-            self._send(due, due.row.id, probe=result.probing)
+            self._send(due, probe=result.probing)
         if result.ping:
-            self._send(None, None, probe=True)
+            self._send(None, probe=True)
         if self._in_flight:
             self._life.claimed()
         return self._due_in(order, result)
@@ -251,7 +250,7 @@ class Channel(Service):
 
     # one attempt
 
-    def _send(self, due: DueMessage | None, row: int | None, *, probe: bool) -> None:
+    def _send(self, due: DueMessage | None, *, probe: bool) -> None:
         attempt = Deferred.fromCoroutine(self._attempt(due, probe=probe))
         self._in_flight.add(attempt)
         attempt.addBoth(lambda _: self._came_back(attempt))
@@ -266,6 +265,8 @@ class Channel(Service):
             outcome = await self._outcome_of(self._make_ping)
         else:
             outcome = await self._outcome_of(lambda: self._prepare(due))
+        if outcome.kind in _ANSWERED:
+            self._pace.went_well()
         self._finished.append(
             Finished(
                 due=due,
@@ -294,10 +295,6 @@ class Channel(Service):
     def _came_back(self, attempt: Deferred[None]) -> None:
         self._in_flight.discard(attempt)
         self.wake()
-
-    @staticmethod
-    def _was_answered(finished: Finished) -> bool:
-        return finished.outcome.kind in (OutcomeKind.RECEIPT, OutcomeKind.ERROR_SIGNAL)
 
     # the end
 
