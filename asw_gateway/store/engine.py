@@ -7,6 +7,8 @@ written for.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -54,6 +56,15 @@ def open_engine(url: str) -> Engine:
             },
         )
     raise StoreUnavailable(f"no support for {backend} databases: use sqlite or postgresql+psycopg")
+
+
+@contextmanager
+def faults() -> Iterator[None]:
+    """Turn what the driver raises inside into `StoreUnavailable` with a sentence for the operator."""
+    try:
+        yield
+    except SQLAlchemyError as broken:
+        raise StoreUnavailable(f"the database refused: {_first_line(broken)}") from broken
 
 
 def connect(engine: Engine) -> Connection:

@@ -1,0 +1,1 @@
+"""Alembic revisions, one file each in versions/: numbered, forward only, the same on both engines."""
