@@ -13,6 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from asw_gateway.config.certificates import CertificateInUse, certificates_in_use
 from asw_gateway.config.checks import check_listeners, check_partners, check_portal_clients, check_validity
 from asw_gateway.config.errors import ConfigError, ConfigErrors, Findings, StartFault
 from asw_gateway.config.gateway_file import read_gateway
@@ -22,6 +23,7 @@ from asw_gateway.config.values import GatewayConfig, Listener, OperatorsListener
 from asw_gateway.messaging.party import Partner
 
 __all__ = [
+    "CertificateInUse",
     "ConfigError",
     "ConfigErrors",
     "GatewayConfig",
@@ -29,6 +31,7 @@ __all__ = [
     "OperatorsListener",
     "PortalClient",
     "StartFault",
+    "certificates_in_use",
     "load",
 ]
 

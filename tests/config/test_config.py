@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from asw_gateway.cli.main import main
-from asw_gateway.config import ConfigErrors, load
+from asw_gateway.config import ConfigErrors, certificates_in_use, load
 from certs.make_dev_pki import make_pki
 
 HERE = Path(__file__).parent
@@ -140,6 +140,13 @@ def test_certificates_that_end_soon_are_warned_of(gateway: Path) -> None:
     assert ("keys.signing.certificate_file", "a new certificate soon") in {
         (warning.key, warning.expected) for warning in warnings
     }
+
+
+def test_certificates_in_use(gateway: Path) -> None:
+    found = list(certificates_in_use(load(gateway)))
+    uses = {(one.party, one.use) for one in found}
+    assert {("own", "signing"), ("own", "tls-server"), ("portal:nsw", "tls-client"), ("th", "seal")} <= uses
+    assert all(one.not_after_at > time.time() for one in found)
 
 
 def test_digest_changes_with_any_file(gateway: Path) -> None:
