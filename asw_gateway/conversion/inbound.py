@@ -1,8 +1,8 @@
 """Inbound conversion: a receipted message reaches the feed, is answered, waits, or is left to an operator.
 
 read (claim, or handed over in memory) → pure stage in a worker → settle and write in one unit → wake the
-feed's readers or the conversion of our answer.  Whatever happens, the row leaves ``received`` or its lease ends: a
-message that breaks our code becomes ``unconvertible`` with its trace in the log.
+feed's readers or the conversion of our answer.  Whatever happens, the row leaves ``received`` or its lease
+ends: a message that breaks our code becomes ``unconvertible`` with its trace in the log.
 """
 
 from __future__ import annotations

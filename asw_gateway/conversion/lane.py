@@ -59,7 +59,7 @@ class Lane(Generic[T]):
 
     @property
     def has_room(self) -> bool:
-        """Whether an item handed over now would be worked on soon; false before the start and after the stop."""
+        """Whether an item handed over now would be worked on soon; never before start and after stop."""
         return self._started and self.load < 2 * self._width
 
     def start(self) -> None:

@@ -1,8 +1,8 @@
 """Outbound conversion: a submitted row becomes a queued one, or the portal is told why not.
 
 read (claim, or handed over in memory) → pure stage in a worker → settle, queue and tell in one unit → wake
-the partner's channel.  A row whose stage breaks is our fault: it fails with its trace in the log and the portal
-is told; it is never tried in a circle.
+the partner's channel.  A row whose stage breaks is our fault: it fails with its trace in the log and the
+portal is told; it is never tried in a circle.
 """
 
 from __future__ import annotations

@@ -37,7 +37,8 @@ class Doors:
     """Everything conversion reaches outside itself.
 
     ``setup`` gives the values in force, ``now`` UTC epoch seconds, ``new_id`` 32 fresh hexadecimal
-    characters, ``fresh_bytes`` key material.  ``on_queued(partner)``, ``on_feed()`` are called after a commit.
+    characters, ``fresh_bytes`` key material.  ``on_queued(partner)`` and ``on_feed()`` are called after a
+    commit.
     """
 
     database: Runner

@@ -93,9 +93,12 @@ def receive(
             ref_to_message_id=refused,
             now=now,
             identity=identities.signing,
+            pmode=partner.inbound,
         )
         return RefusedMessage(fault=fault, signal=signal, message_id=refused)
-    receipt = build_receipt(verified, message_id=signal_id, now=now, identity=identities.signing)
+    receipt = build_receipt(
+        verified, message_id=signal_id, now=now, identity=identities.signing, pmode=partner.inbound
+    )
     profile, kind = found if found is not None else (None, None)
     return ReceivedMessage(
         verified=verified,

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
+from asw_gateway.exchange.identity import OwnGateway
 from asw_gateway.translation.problem import Problem
 
 
@@ -67,4 +68,14 @@ def notice_for(facts: Any, status: Status, **more: Any) -> StatusNotice:
         dossier=facts.dossier or "",
         message_id=facts.message_id or "",
         **more,
+    )
+
+
+def feed_draft(notice: StatusNotice, own: OwnGateway, *, message_id: str, now: float) -> FeedDraft:
+    """Write a notice as the feed's envelope; ``message_id`` is 32 fresh hexadecimal characters."""
+    from asw_gateway.translation import answers
+
+    body = answers.status_envelope(notice, own=own, message_id=message_id, now=now)
+    return FeedDraft(
+        kind="status", subject=f"national:{notice.national_message_id}", body=body, message_id=message_id
     )

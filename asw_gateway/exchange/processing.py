@@ -182,7 +182,7 @@ def read_document(
 
 
 def _drop_seal(root: Any) -> None:
-    """Take a seal that does not hold out of the tree, so that the schema check speaks of the document alone."""
+    """Take a seal that does not hold out of the tree: the schema check speaks of the document alone."""
     for child in list(root):
         if str(child.tag).endswith("}Signature"):
             root.remove(child)
