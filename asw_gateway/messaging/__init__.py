@@ -1,1 +1,2 @@
-"""What a message is: parties and agreements, the AS4 envelope, its packaging, signatures and signals. Pure."""
+"""What a message is: parties and agreements, the AS4 envelope, its packaging, signatures and signals.
+Pure."""

@@ -27,7 +27,8 @@ def compress(content: bytes) -> bytes:
 
 
 def decompress(content: bytes, *, max_bytes: int, max_ratio: int) -> bytes:
-    """The content of exactly one gzip member; raises :class:`RemoteFault` EBMS:0303 when damaged or too expansive."""
+    """The content of exactly one gzip member; raises :class:`RemoteFault` EBMS:0303 when damaged or too
+    expansive."""
     limit = min(max_bytes, max(ALWAYS_ALLOWED_BYTES, len(content) * max_ratio))
     unpacker = zlib.decompressobj(wbits=31)
     try:
@@ -39,5 +40,7 @@ def decompress(content: bytes, *, max_bytes: int, max_ratio: int) -> bytes:
     if not unpacker.eof:
         raise RemoteFault("EBMS:0303", "bad_decompression", "a compressed part ends too early")
     if unpacker.unused_data:
-        raise RemoteFault("EBMS:0303", "bad_decompression", "something follows the compressed content of a part")
+        raise RemoteFault(
+            "EBMS:0303", "bad_decompression", "something follows the compressed content of a part"
+        )
     return result

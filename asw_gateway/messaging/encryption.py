@@ -1,7 +1,9 @@
-"""Message encryption by agreement: AES-GCM for the parts, one transported content key (eDelivery AS4 1.15 §3.2.6).
+"""Message encryption by agreement: AES-GCM for the parts, one transported content key (eDelivery AS4 1.15
+§3.2.6).
 
-All parts are encrypted with one content key and a vector each; key, vectors and ephemeral keys are arguments, because
-this room makes no randomness. Decryption releases nothing before the authentication tag has been checked.
+All parts are encrypted with one content key and a vector each; key, vectors and ephemeral keys are arguments,
+because this room makes no randomness. Decryption releases nothing before the authentication tag has been
+checked.
 """
 
 from __future__ import annotations
@@ -62,7 +64,8 @@ class EncryptedParts:
 def encrypt_parts(
     parts: Sequence[tuple[str, str, bytes]], secret: ContentSecret, profile: SecurityProfile
 ) -> EncryptedParts:
-    """Encrypt (content id, content type, octets) parts; raises :class:`LocalFault` for unusable key material."""
+    """Encrypt (content id, content type, octets) parts; raises :class:`LocalFault` for unusable key
+    material."""
     if len(secret.key) != KEY_BYTES[profile.content_encryption]:
         raise LocalFault("the content key does not have the size the agreement's algorithm wants")
     vectors = secret.vectors
@@ -70,7 +73,9 @@ def encrypt_parts(
         raise LocalFault("encryption needs one different vector of 12 bytes for each part")
     cipher = AESGCM(secret.key)
     data_references, encrypted_data, encrypted = [], [], []
-    for number, ((content_id, content_type, content), vector) in enumerate(zip(parts, vectors, strict=True), 1):
+    for number, ((content_id, content_type, content), vector) in enumerate(
+        zip(parts, vectors, strict=True), 1
+    ):
         data_references.append(f'<xenc:DataReference URI="#encrypted-part-{number}"></xenc:DataReference>')
         encrypted_data.append(_encrypted_data(number, content_id, content_type, profile.content_encryption))
         encrypted.append((content_id, _ENCRYPTED_TYPE, vector + cipher.encrypt(vector, content, None)))
@@ -90,7 +95,8 @@ def _wrapped_key(secret: ContentSecret) -> str:
     return (
         f'<xenc:EncryptionMethod Algorithm="{_RSA_OAEP}">'
         f'<ds:DigestMethod xmlns:ds="{ns.DS}" Algorithm="{ns.SHA256}"></ds:DigestMethod>'
-        f'<xenc11:MGF xmlns:xenc11="{ns.XENC11}" Algorithm="{_MGF1_SHA256}"></xenc11:MGF></xenc:EncryptionMethod>'
+        f'<xenc11:MGF xmlns:xenc11="{ns.XENC11}" Algorithm="{_MGF1_SHA256}"></xenc11:MGF>'
+        "</xenc:EncryptionMethod>"
         f'<ds:KeyInfo xmlns:ds="{ns.DS}"><wsse:SecurityTokenReference>'
         f"{key_identifier(secret.certificate, 'issuer-serial')}</wsse:SecurityTokenReference></ds:KeyInfo>"
         f"<xenc:CipherData><xenc:CipherValue>{wrapped}</xenc:CipherValue></xenc:CipherData>"
@@ -103,7 +109,7 @@ def _encrypted_data(number: int, content_id: str, content_type: str, algorithm: 
         f'MimeType="{escape_attribute(content_type)}" Type="{ns.ATTACHMENT_CONTENT_ONLY}">'
         f'<xenc:EncryptionMethod Algorithm="{ns.XENC11}{algorithm}"></xenc:EncryptionMethod>'
         f'<ds:KeyInfo xmlns:ds="{ns.DS}"><wsse:SecurityTokenReference xmlns:wsse11="{ns.WSSE11}" '
-        f'wsse11:TokenType="{ns.ENCRYPTED_KEY_TOKEN}"><wsse:Reference URI="#content-key"></wsse:Reference>'
+        f'wsse11:TokenType="{ns.ENCRYPTED_KEY_TYPE}"><wsse:Reference URI="#content-key"></wsse:Reference>'
         "</wsse:SecurityTokenReference></ds:KeyInfo><xenc:CipherData>"
         f'<xenc:CipherReference URI="cid:{escape_attribute(content_id)}"><xenc:Transforms>'
         f'<ds:Transform xmlns:ds="{ns.DS}" Algorithm="{ns.ATTACHMENT_CIPHERTEXT}"></ds:Transform>'
@@ -114,14 +120,16 @@ def _encrypted_data(number: int, content_id: str, content_type: str, algorithm: 
 def is_encrypted(security: etree._Element | None) -> bool:
     """Whether a security header announces encrypted content."""
     return security is not None and (
-        security.find(_XENC + "EncryptedKey") is not None or security.find(_XENC + "EncryptedData") is not None
+        security.find(_XENC + "EncryptedKey") is not None
+        or security.find(_XENC + "EncryptedData") is not None
     )
 
 
 def decrypt_parts(
     security: etree._Element, parts: Mapping[str, tuple[str, bytes]], key: DecryptionKey
 ) -> dict[str, tuple[str, bytes]]:
-    """All parts decrypted, with the content types they had before; raises :class:`RemoteFault` EBMS:0102 or 0103."""
+    """All parts decrypted, with the content types they had before; raises :class:`RemoteFault` EBMS:0102 or
+    0103."""
     keys = security.findall(_XENC + "EncryptedKey")
     if len(keys) != 1:
         raise _failed("there must be exactly one encrypted content key")
@@ -138,7 +146,9 @@ def decrypt_parts(
             raise _failed("a part does not decrypt") from None
         plain[content_id] = (content_type, content)
     if set(plain) != set(parts):
-        raise RemoteFault("EBMS:0103", "not_encrypted", "a part is not encrypted although the agreement encrypts")
+        raise RemoteFault(
+            "EBMS:0103", "not_encrypted", "a part is not encrypted although the agreement encrypts"
+        )
     return plain
 
 
@@ -148,9 +158,14 @@ def _content_key(element: etree._Element, key: DecryptionKey) -> bytes:
     if method is None or value is None or not isinstance(key, rsa.RSAPrivateKey):
         raise _failed("the content key cannot be read")
     digest, mask = method.find(_DS + "DigestMethod"), method.find(f"{{{ns.XENC11}}}MGF")
-    algorithms = (method.get("Algorithm"), *(None if x is None else x.get("Algorithm") for x in (digest, mask)))
+    algorithms = (
+        method.get("Algorithm"),
+        *(None if x is None else x.get("Algorithm") for x in (digest, mask)),
+    )
     if algorithms != (_RSA_OAEP, ns.SHA256, _MGF1_SHA256):
-        raise RemoteFault("EBMS:0103", "weak_algorithm", "the content key is not transported with RSA-OAEP, SHA-256")
+        raise RemoteFault(
+            "EBMS:0103", "weak_algorithm", "the content key is not transported with RSA-OAEP, SHA-256"
+        )
     try:
         content_key = key.decrypt(base64.b64decode("".join(value.split()), validate=True), _OAEP)
     except (ValueError, binascii.Error):
@@ -167,7 +182,9 @@ def _described(data: etree._Element, key_bytes: int) -> tuple[str, str]:
     if method is None or cipher is None or data.get("Type") != ns.ATTACHMENT_CONTENT_ONLY:
         raise _failed("encrypted data is not described as the content of a part")
     if _CONTENT_ALGORITHMS.get(method.get("Algorithm", "")) != key_bytes:
-        raise RemoteFault("EBMS:0103", "weak_algorithm", "a part is not encrypted with AES-GCM of the key's size")
+        raise RemoteFault(
+            "EBMS:0103", "weak_algorithm", "a part is not encrypted with AES-GCM of the key's size"
+        )
     transforms = [t.get("Algorithm") for t in cipher.iterfind(f"{_XENC}Transforms/{_DS}Transform")]
     uri = cipher.get("URI", "")
     if transforms != [ns.ATTACHMENT_CIPHERTEXT] or not uri.startswith("cid:"):

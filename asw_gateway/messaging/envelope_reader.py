@@ -1,4 +1,5 @@
-"""Strict reading of SOAP 1.2 envelopes with exactly one eb:Messaging unit (ebMS 3.0 core §5.2, eDelivery AS4 1.15).
+"""Strict reading of SOAP 1.2 envelopes with exactly one eb:Messaging unit (ebMS 3.0 core §5.2, eDelivery AS4
+1.15).
 
 Every refusal is a :class:`RemoteFault` with the EBMS code and a bounded reason word.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any, cast
 from urllib.parse import unquote
 
 from attrs import field, frozen
@@ -73,7 +75,9 @@ _INSTRUCTION = etree.XPath("boolean(//processing-instruction())")
 def read_envelope(data: bytes, *, max_header_bytes: int) -> ReceivedEnvelope:
     """Parse and check an envelope; raises :class:`RemoteFault`."""
     if len(data) > max_header_bytes:
-        raise RemoteFault("EBMS:0009", "header_too_large", f"the SOAP envelope exceeds {max_header_bytes} bytes")
+        raise RemoteFault(
+            "EBMS:0009", "header_too_large", f"the SOAP envelope exceeds {max_header_bytes} bytes"
+        )
     try:
         root = parse(data, max_bytes=max_header_bytes)
     except XmlFault as fault:
@@ -82,9 +86,10 @@ def read_envelope(data: bytes, *, max_header_bytes: int) -> ReceivedEnvelope:
     if root.tag != _SOAP + "Envelope":
         raise _bad_header("the document is not a SOAP 1.2 envelope")
     if _INSTRUCTION(root):
-        raise RemoteFault("EBMS:0009", "forbidden_xml", "a SOAP envelope must not hold processing instructions")
+        raise RemoteFault(
+            "EBMS:0009", "forbidden_xml", "a SOAP envelope must not hold processing instructions"
+        )
     header, body = _sequence(root, _SOAP, "Header", "Body")
-    assert header is not None and body is not None
     messaging = security = None
     for block in header.iterchildren():
         if block.tag == _EB + "Messaging":
@@ -96,7 +101,9 @@ def read_envelope(data: bytes, *, max_header_bytes: int) -> ReceivedEnvelope:
                 raise RemoteFault("EBMS:0101", "bad_security", "there are several wsse:Security headers")
             security = block
         elif block.get(_SOAP + "mustUnderstand", "").strip() in ("true", "1"):
-            raise RemoteFault("EBMS:0008", "unsupported_feature", f"the header {_name(block)} is not understood")
+            raise RemoteFault(
+                "EBMS:0008", "unsupported_feature", f"the header {_name(block)} is not understood"
+            )
     if messaging is None:
         raise _bad_header("there is no eb:Messaging header")
     identified = _by_identifier(root)
@@ -110,7 +117,10 @@ def read_envelope(data: bytes, *, max_header_bytes: int) -> ReceivedEnvelope:
         user_message = _user_message(units[0])
         if len(body) or (body.text or "").strip(_XML_SPACE):
             raise RemoteFault(
-                "EBMS:0008", "body_not_empty", "the SOAP Body must be empty", ref_to_message_id=user_message.message_id
+                "EBMS:0008",
+                "body_not_empty",
+                "the SOAP Body must be empty",
+                ref_to_message_id=user_message.message_id,
             )
     elif units[0].tag == _EB + "SignalMessage":
         signal = _signal(units[0])
@@ -130,7 +140,8 @@ def read_envelope(data: bytes, *, max_header_bytes: int) -> ReceivedEnvelope:
 
 
 def plain_fault_reason(data: bytes, *, max_bytes: int) -> str | None:
-    """The reason of a SOAP fault that carries no eb:Messaging at all; None when ``data`` is not such a fault."""
+    """The reason of a SOAP fault that carries no eb:Messaging at all; None when ``data`` is not such a
+    fault."""
     try:
         root = parse(data, max_bytes=max_bytes)
     except XmlFault:
@@ -148,7 +159,8 @@ def _fault_reason(body: etree._Element) -> str | None:
 
 def _by_identifier(root: etree._Element) -> dict[str, etree._Element]:
     identified: dict[str, etree._Element] = {}
-    for element in _IDENTIFIED(root):
+    found = cast(list[etree._Element], _IDENTIFIED(root))
+    for element in found:
         for name in _ID_NAMES:
             value = element.get(name)
             if value is None:
@@ -163,14 +175,12 @@ def _user_message(unit: etree._Element) -> UserMessage:
     info, parties, collaboration, properties, payload = _sequence(
         unit, _EB, "MessageInfo", "PartyInfo", "CollaborationInfo", "MessageProperties?", "PayloadInfo?"
     )
-    assert info is not None and parties is not None and collaboration is not None
     timestamp_at, message_id, ref_to_message_id = _message_info(info)
     try:
         sender, receiver = _sequence(parties, _EB, "From", "To")
         agreement, service, action, conversation = _sequence(
             collaboration, _EB, "AgreementRef?", "Service", "Action", "ConversationId"
         )
-        assert sender is not None and receiver is not None and service is not None and action is not None
         from_party, from_role = _party(sender)
         to_party, to_role = _party(receiver)
         return UserMessage(
@@ -224,7 +234,9 @@ def _signal(unit: etree._Element) -> ReceivedReceipt | ReceivedErrors:
 
 def _receipt_digests(receipt: etree._Element) -> Iterator[tuple[str, str]]:
     ebbp, ds = f"{{{ns.EBBP}}}", f"{{{ns.DS}}}"
-    for reference in receipt.iterfind(f"{ebbp}NonRepudiationInformation/{ebbp}MessagePartNRInformation/{ds}Reference"):
+    for reference in receipt.iterfind(
+        f"{ebbp}NonRepudiationInformation/{ebbp}MessagePartNRInformation/{ds}Reference"
+    ):
         method = reference.find(ds + "DigestMethod")
         if method is None or method.get("Algorithm") != ns.SHA256:
             raise RemoteFault("EBMS:0302", "weak_algorithm", "a receipt digest is not SHA-256")
@@ -249,7 +261,6 @@ def _error(element: etree._Element) -> EbmsError:
 
 def _message_info(info: etree._Element) -> tuple[float, str, str | None]:
     timestamp, message_id, ref_to = _sequence(info, _EB, "Timestamp", "MessageId", "RefToMessageId?")
-    assert timestamp is not None and message_id is not None
     return read_time(_text(timestamp)), _text(message_id), None if ref_to is None else _text(ref_to)
 
 
@@ -266,7 +277,6 @@ def read_time(text: str) -> float:
 
 def _party(side: etree._Element) -> tuple[PartyId, str]:
     party, role = _sequence(side, _EB, "PartyId", "Role")
-    assert party is not None and role is not None
     return PartyId(value=_text(party), type=party.get("type", "")), _text(role)
 
 
@@ -290,7 +300,9 @@ def _part_infos(payload: etree._Element) -> Iterator[PartInfo]:
             raise RemoteFault("EBMS:0007", "missing_mime_type", "a part has no MimeType property")
         character_set = named["CharacterSet"].value if "CharacterSet" in named else None
         if character_set is not None and _CHARACTER_SET.fullmatch(character_set) is None:
-            raise RemoteFault("EBMS:0003", "bad_character_set", "a CharacterSet property is not an encoding name")
+            raise RemoteFault(
+                "EBMS:0003", "bad_character_set", "a CharacterSet property is not an encoding name"
+            )
         compression = named["CompressionType"].value if "CompressionType" in named else None
         if compression not in (None, ns.GZIP):
             raise RemoteFault("EBMS:0303", "unsupported_compression", "a part is not compressed with gzip")
@@ -306,7 +318,8 @@ def _part_infos(payload: etree._Element) -> Iterator[PartInfo]:
 
 
 def content_id_of(uri: str) -> str:
-    """The content id a cid: URI names (RFC 2392); raises :class:`RemoteFault` for one we cannot match exactly."""
+    """The content id a cid: URI names (RFC 2392); raises :class:`RemoteFault` for one we cannot match
+    exactly."""
     content_id = unquote(uri[4:])
     if CONTENT_ID_PATTERN.fullmatch(content_id) is None:
         raise RemoteFault("EBMS:0009", "bad_header", "a cid: reference holds characters outside a content id")
@@ -318,16 +331,19 @@ def _properties(parent: etree._Element) -> Iterator[MessageProperty]:
     for element in parent.iterchildren():
         if element.tag != _EB + "Property":
             raise _bad_header(f"{_name(parent)} holds something other than eb:Property")
-        property_ = MessageProperty(name=element.get("name", ""), value=_text(element), type=element.get("type"))
+        property_ = MessageProperty(
+            name=element.get("name", ""), value=_text(element), type=element.get("type")
+        )
         if property_.name in names:
             raise _bad_header("a property is given twice")
         names.add(property_.name)
         yield property_
 
 
-def _sequence(parent: etree._Element, namespace: str, *names: str) -> list[etree._Element | None]:
-    """The children of ``parent``, which must be exactly ``names`` in order; a name with ``?`` may be missing."""
-    found: list[etree._Element | None] = []
+def _sequence(parent: etree._Element, namespace: str, *names: str) -> list[Any]:
+    """The children of ``parent``, which must be exactly ``names`` in order; a name with ``?`` may be missing
+    (None)."""
+    found: list[Any] = []
     children = parent.iterchildren()
     child = next(children, None)
     for name in names:
@@ -357,5 +373,3 @@ def _name(element: etree._Element | None) -> str:
 
 def _bad_header(detail: str) -> RemoteFault:
     return RemoteFault("EBMS:0009", "bad_header", detail)
-
-

@@ -1,7 +1,7 @@
 """Writing SOAP 1.2 envelopes with an eb:Messaging header, directly in exclusive canonical form.
 
-Signed elements (eb:Messaging, S12:Body) declare their own namespaces, so that their text in the message is their
-canonical form and can be digested without parsing.
+Signed elements (eb:Messaging, S12:Body) declare their own namespaces, so that their text in the message is
+their canonical form and can be digested without parsing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def wire_time(at: float) -> str:
 def envelope(messaging: str, security: str, body: str = EMPTY_BODY) -> bytes:
     """A whole SOAP 1.2 envelope around a header, its security and a body."""
     return (
-        f'<S12:Envelope xmlns:S12="{ns.SOAP}"><S12:Header>{messaging}{security}</S12:Header>{body}</S12:Envelope>'
+        f'<S12:Envelope xmlns:S12="{ns.SOAP}"><S12:Header>{messaging}{security}</S12:Header>'
+        f"{body}</S12:Envelope>"
     ).encode()
 
 
@@ -56,7 +57,8 @@ def user_message(message: UserMessage) -> str:
     agreement = ""
     if message.agreement is not None:
         agreement = (
-            f"<eb:AgreementRef{_attribute('pmode', message.pmode_id)}{_attribute('type', message.agreement_type)}>"
+            f"<eb:AgreementRef{_attribute('pmode', message.pmode_id)}"
+            f"{_attribute('type', message.agreement_type)}>"
             f"{escape_text(message.agreement)}</eb:AgreementRef>"
         )
     properties = _properties("MessageProperties", message.properties)
@@ -133,7 +135,8 @@ def _properties(name: str, properties: tuple[MessageProperty, ...]) -> str:
     if not properties:
         return ""
     inner = "".join(
-        f"<eb:Property{_attribute('name', p.name)}{_attribute('type', p.type)}>{escape_text(p.value)}</eb:Property>"
+        f"<eb:Property{_attribute('name', p.name)}{_attribute('type', p.type)}>"
+        f"{escape_text(p.value)}</eb:Property>"
         for p in properties
     )
     return f"<eb:{name}>{inner}</eb:{name}>"

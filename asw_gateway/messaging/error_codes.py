@@ -35,7 +35,9 @@ class EbmsError:
     ref_to_message_in_error: str | None = None
 
 
-def _row(code: str, short: str, category: str, *, severity: str = "failure", retryable: bool = False) -> ErrorCode:
+def _row(
+    code: str, short: str, category: str, *, severity: str = "failure", retryable: bool = False
+) -> ErrorCode:
     return ErrorCode(
         code=code, short_description=short, severity=severity, category=category, retryable=retryable
     )
@@ -69,7 +71,8 @@ ERROR_CODES: Mapping[str, ErrorCode] = MappingProxyType(
 )
 
 SECURITY_CODES = frozenset({"EBMS:0101", "EBMS:0102", "EBMS:0103"})
-"""Failures of WS-Security processing: answered with a SOAP Sender fault beside the eb:Error, HTTP 400 (TA35, TA37)."""
+"""Failures of WS-Security processing: answered with a SOAP Sender fault beside the eb:Error, HTTP 400 (TA35,
+TA37)."""
 
 
 def ebms_error(code: str, *, detail: str = "", ref_to_message_in_error: str | None = None) -> EbmsError:

@@ -8,19 +8,20 @@ MAX_DETAIL_CHARS = 300
 
 
 class LocalFault(Exception):
-    """We asked for something that cannot be done (wrong key for the agreement, unsafe value); our own mistake."""
+    """We asked for something that cannot be done (wrong key for the agreement, unsafe value); our own
+    mistake."""
 
 
 class RemoteFault(Exception):
     """The peer sent something we refuse.
 
-    ``code`` is an EBMS code, ``reason`` a bounded word for metrics (one of REASONS), ``detail`` a plain sentence
-    that is safe to log and to send back. ``ref_to_message_id`` is the refused message's id, where it was readable.
+    ``code`` is an EBMS code, ``reason`` a bounded word for metrics (one of REASONS), ``detail`` a plain
+    sentence that is safe to log and to send back. ``ref_to_message_id`` is the refused message's id, where it
+    was
+    readable.
     """
 
-    def __init__(
-        self, code: str, reason: str, detail: str, *, ref_to_message_id: str | None = None
-    ) -> None:
+    def __init__(self, code: str, reason: str, detail: str, *, ref_to_message_id: str | None = None) -> None:
         super().__init__(f"{code} {reason}: {detail}")
         self.code = code
         self.reason = reason
@@ -45,14 +46,15 @@ class RemoteFault(Exception):
 REASONS: frozenset[str] = frozenset(
     {
         "bad_character_set", "bad_content_type", "bad_decompression", "bad_decryption", "bad_digest",
-        "bad_encryption", "bad_header", "bad_mime", "bad_security", "bad_signature", "bad_timestamp", "bad_xml",
-        "body_not_empty", "certificate_not_yet_valid", "content_not_covered", "different_receipt", "duplicate_id",
-        "duplicate_part", "expansion_limit", "expired_certificate", "external_payload", "extra_part",
-        "forbidden_xml", "header_too_large", "message_in_future", "message_too_large", "message_too_old",
-        "missing_mime_type", "missing_part", "not_encrypted", "not_for_us", "part_too_large", "several_messages",
-        "too_many_parts", "unknown_agreement", "unknown_certificate", "unknown_role", "unknown_service",
-        "unknown_signal", "unsigned", "unsupported_compression", "unsupported_feature", "weak_algorithm",
-        "wrong_party", "wrapped_signature",
+        "bad_encryption", "bad_header", "bad_mime", "bad_security", "bad_signature", "bad_timestamp",
+        "bad_xml", "body_not_empty", "certificate_not_yet_valid", "content_not_covered",
+        "different_receipt", "duplicate_id", "duplicate_part", "expansion_limit", "expired_certificate",
+        "external_payload", "extra_part", "forbidden_xml", "header_too_large", "message_in_future",
+        "message_too_large", "message_too_old", "missing_mime_type", "missing_part", "not_encrypted",
+        "not_for_us", "part_too_large", "several_messages", "too_many_parts", "unknown_agreement",
+        "unknown_certificate", "unknown_role", "unknown_service", "unknown_signal", "unsigned",
+        "unsupported_compression", "unsupported_feature", "weak_algorithm", "wrapped_signature",
+        "wrong_party",
     }
 )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Keys of the message layer: signing with ours, verifying with the certificates we pinned.
 
-Nothing is loaded here: keys and certificates arrive as objects. What can be derived from a certificate once is cached.
+Nothing is loaded here: keys and certificates arrive as objects. What can be derived from a certificate once
+is cached.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ class SigningIdentity:
     @pkipath_base64.default
     def _pkipath_base64(self) -> str:
         path = (*reversed(self.chain), self.certificate)
-        return base64.b64encode(_der_sequence(b"".join(c.public_bytes(Encoding.DER) for c in path))).decode("ascii")
+        return base64.b64encode(_der_sequence(b"".join(c.public_bytes(Encoding.DER) for c in path))).decode(
+            "ascii"
+        )
 
     def sign(self, data: bytes) -> bytes:
         """The signature value as XML signature wants it (for ECDSA, r and s side by side)."""
@@ -126,7 +129,8 @@ class PinnedCertificate:
 
 @lru_cache(maxsize=1024)
 def pinned(certificate: x509.Certificate) -> PinnedCertificate:
-    """What verification needs of a certificate; raises :class:`LocalFault` for a key too weak to be pinned."""
+    """What verification needs of a certificate; raises :class:`LocalFault` for a key too weak to be
+    pinned."""
     key = certificate.public_key()
     algorithm = _algorithm_for(key)
     assert isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey)
@@ -149,7 +153,7 @@ def subject_key_identifier(certificate: x509.Certificate) -> bytes:
     try:
         return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     except x509.ExtensionNotFound:
-        return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest  # type: ignore[arg-type]
+        return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest
 
 
 def normal_name(name: str) -> str:

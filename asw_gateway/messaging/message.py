@@ -80,5 +80,6 @@ class UserMessage:
 
     @property
     def is_ping(self) -> bool:
-        """A connection test: receipted, never delivered (ebMS 3.0 core §5.2.2.9, eDelivery AS4 1.15 test service)."""
+        """A connection test: receipted, never delivered (ebMS 3.0 core §5.2.2.9, eDelivery AS4 1.15 test
+        service)."""
         return self.service == PING_SERVICE and self.action == PING_ACTION

@@ -1,7 +1,10 @@
-"""MIME packaging of AS4: multipart/related with the SOAP envelope first (eDelivery AS4 1.15, SOAP with Attachments).
+"""MIME packaging of AS4: multipart/related with the SOAP envelope first (eDelivery AS4 1.15, SOAP with
+Attachments).
 
-Sans-I/O: :class:`MultipartReader` takes bytes in any chunks and gives events, so that a large message can be read
-from a socket or from chunk rows alike. Strict: CRLF line ends, no preamble but blank lines, binary transfer encoding.
+Sans-I/O: :class:`MultipartReader` takes bytes in any chunks and gives events, so that a large message can be
+read from a socket or from chunk rows alike. Strict: CRLF line ends, no preamble but blank lines, binary
+transfer
+encoding.
 """
 
 from __future__ import annotations
@@ -88,7 +91,9 @@ def parse_content_type(value: str) -> tuple[str, dict[str, str]]:
             raise RemoteFault("EBMS:0007", "bad_content_type", "a Content-Type parameter is malformed")
         name = parameter.group(1).lower()
         if name in parameters:
-            raise RemoteFault("EBMS:0007", "bad_content_type", f"the Content-Type parameter {name} is repeated")
+            raise RemoteFault(
+                "EBMS:0007", "bad_content_type", f"the Content-Type parameter {name} is repeated"
+            )
         quoted = parameter.group(2)
         parameters[name] = parameter.group(3) if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
         position = parameter.end()
@@ -186,7 +191,9 @@ class MultipartReader:
             events.append(PartData(self._buffer[first:end]))
             self._part_bytes = max(self._part_bytes, 0) + end - first
             if self._part_bytes > self._max_part_bytes:
-                raise RemoteFault("EBMS:0007", "part_too_large", f"a part exceeds {self._max_part_bytes} bytes")
+                raise RemoteFault(
+                    "EBMS:0007", "part_too_large", f"a part exceeds {self._max_part_bytes} bytes"
+                )
             self._position = end
         if at < 0:
             return False
@@ -216,15 +223,20 @@ def parse_multipart(
         elif isinstance(event, PartData):
             chunks.append(event.data)
         elif isinstance(event, PartEnded):
-            parts.append(MimePart(headers=headers, content=chunks[0] if len(chunks) == 1 else b"".join(chunks)))
+            parts.append(
+                MimePart(headers=headers, content=chunks[0] if len(chunks) == 1 else b"".join(chunks))
+            )
     reader.close()
     return parts
 
 
 def split_body(content_type: str, body: bytes, limits: Limits) -> tuple[bytes, list[MimePart]]:
-    """The SOAP envelope and the payload parts of an HTTP body, packaged or plain; raises :class:`RemoteFault`."""
+    """The SOAP envelope and the payload parts of an HTTP body, packaged or plain; raises
+    :class:`RemoteFault`."""
     if len(body) > limits.max_message_bytes:
-        raise RemoteFault("EBMS:0007", "message_too_large", f"the message exceeds {limits.max_message_bytes} bytes")
+        raise RemoteFault(
+            "EBMS:0007", "message_too_large", f"the message exceeds {limits.max_message_bytes} bytes"
+        )
     media_type, parameters = parse_content_type(content_type)
     if media_type == SOAP_MIME_TYPE:
         return body, []
@@ -233,7 +245,10 @@ def split_body(content_type: str, body: bytes, limits: Limits) -> tuple[bytes, l
     if parameters.get("type", SOAP_MIME_TYPE).lower() != SOAP_MIME_TYPE:
         raise RemoteFault("EBMS:0007", "bad_content_type", "the multipart body does not announce SOAP 1.2")
     parts = parse_multipart(
-        parameters.get("boundary", ""), body, max_parts=limits.max_parts + 1, max_part_bytes=limits.max_part_bytes
+        parameters.get("boundary", ""),
+        body,
+        max_parts=limits.max_parts + 1,
+        max_part_bytes=limits.max_part_bytes,
     )
     if not parts:
         raise _inconsistent("the multipart body has no parts")
@@ -271,7 +286,9 @@ def _part_headers(content_id: str, content_type: str) -> bytes:
     if _UNSAFE_HEADER.search(content_id) or _UNSAFE_HEADER.search(content_type):
         raise LocalFault("a MIME header value must be printable ASCII")
     return (
-        f"Content-Type: {content_type}\r\nContent-Transfer-Encoding: binary\r\nContent-ID: <{content_id}>\r\n\r\n"
+        f"Content-Type: {content_type}\r\n"
+        "Content-Transfer-Encoding: binary\r\n"
+        f"Content-ID: <{content_id}>\r\n\r\n"
     ).encode("ascii")
 
 
@@ -292,7 +309,13 @@ def _parse_headers(block: bytes) -> dict[str, str]:
         return headers
     for line in re.sub(rb"\r\n[ \t]+", b" ", block).split(b"\r\n"):
         name, colon, value = line.partition(b":")
-        if not colon or _HEADER_NAME.fullmatch(name) is None or b"\n" in line or b"\r" in line or b"\0" in line:
+        if (
+            not colon
+            or _HEADER_NAME.fullmatch(name) is None
+            or b"\n" in line
+            or b"\r" in line
+            or b"\0" in line
+        ):
             raise _inconsistent("a MIME header line is malformed")
         key = name.decode("ascii").lower()
         if key in headers:

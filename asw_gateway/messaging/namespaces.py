@@ -23,12 +23,14 @@ ATTACHMENT_SIGNATURE = _SWA + "Attachment-Content-Signature-Transform"
 ATTACHMENT_CIPHERTEXT = _SWA + "Attachment-Ciphertext-Transform"
 ATTACHMENT_CONTENT_ONLY = _SWA + "Attachment-Content-Only"
 
-_X509_TOKEN = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#"
-X509V3 = _X509_TOKEN + "X509v3"
-X509_PKIPATH = _X509_TOKEN + "X509PKIPathv1"
-X509_SKI = _X509_TOKEN + "X509SubjectKeyIdentifier"
-BASE64_BINARY = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary"
-ENCRYPTED_KEY_TOKEN = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#EncryptedKey"
+_X509_PROFILE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#"
+X509V3 = _X509_PROFILE + "X509v3"
+X509_PKIPATH = _X509_PROFILE + "X509PKIPathv1"
+X509_SKI = _X509_PROFILE + "X509SubjectKeyIdentifier"
+BASE64_BINARY = (
+    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary"
+)
+ENCRYPTED_KEY_TYPE = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#EncryptedKey"
 
 SHA256 = XENC + "sha256"
 GZIP = "application/gzip"

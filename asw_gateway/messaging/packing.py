@@ -33,7 +33,8 @@ MAX_ENVELOPE_BYTES = 2_000_000
 class SealedMessage:
     """A message ready to be sent, any number of times, byte for byte.
 
-    ``reference_digests`` are the (URI, base64 digest) pairs of every ds:Reference; a receipt must prove exactly these.
+    ``reference_digests`` are the (URI, base64 digest) pairs of every ds:Reference; a receipt must prove
+    exactly these.
     """
 
     message_id: str
@@ -52,8 +53,8 @@ def pack(
 ) -> SealedMessage:
     """Compress, sign and (where the agreement asks) encrypt ``parts`` under the header ``user_message``.
 
-    ``content_secret`` brings the recipient's certificate, content key and vectors when ``pmode.security.encrypt``.
-    The same arguments give the same digests. Raises :class:`LocalFault`.
+    ``content_secret`` brings the recipient's certificate, content key and vectors when
+    ``pmode.security.encrypt``. The same arguments give the same digests. Raises :class:`LocalFault`.
     """
     if (content_secret is not None) != (pmode.security.encrypt and bool(parts)):
         raise LocalFault("a content secret must be given exactly when the agreement encrypts")
@@ -87,8 +88,8 @@ def pack(
 def reseal(content_type: str, body: bytes, identity: SigningIdentity) -> SealedMessage:
     """Sign a stored message of ours again with another identity: same id, parts and digests, new signature.
 
-    Everything but the token and the signature stays as it was, encryption included. Raises :class:`LocalFault` when
-    the bytes are not a message that :func:`pack` made.
+    Everything but the token and the signature stays as it was, encryption included. Raises
+    :class:`LocalFault` when the bytes are not a message that :func:`pack` made.
     """
     try:
         soap, parts = split_body(content_type, body, Limits(max_header_bytes=MAX_ENVELOPE_BYTES))

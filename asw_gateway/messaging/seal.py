@@ -1,7 +1,8 @@
-"""The business signature on a document: enveloped XML-DSig over the whole document, ds:Signature last child of the root.
+"""The business signature on a document: enveloped XML-DSig over the whole document, ds:Signature last child
+of the root.
 
-Signing writes a fixed template around the canonical document. Verification is signxml's, with pinned certificates
-only; nothing outside the subtree it verified is given back.
+Signing writes a fixed template around the canonical document. Verification is signxml's, with pinned
+certificates only; nothing outside the subtree it verified is given back.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import cast
 
 from attrs import field, frozen
 from cryptography import x509
@@ -34,7 +36,8 @@ _SIGNATURES = etree.XPath("//ds:Signature", namespaces={"ds": ns.DS})
 
 @frozen(kw_only=True)
 class Sealed:
-    """A document whose seal holds: its root without the signature, the canonical bytes signed, and the signer."""
+    """A document whose seal holds: its root without the signature, the canonical bytes signed, and the
+    signer."""
 
     root: etree._Element = field(repr=False)
     document: bytes = field(repr=False)
@@ -42,10 +45,11 @@ class Sealed:
 
 
 def seal(document: bytes, identity: SigningIdentity) -> bytes:
-    """The document in exclusive canonical form, signed; comments are dropped, as they are from its canonical form.
+    """The document in exclusive canonical form, signed; comments are dropped, as they are from its canonical
+    form.
 
-    Raises :class:`LocalFault` when it is not well-formed, is signed already, or has processing instructions beside
-    its root, which the canonical form could not keep.
+    Raises :class:`LocalFault` when it is not well-formed, is signed already, or has processing instructions
+    beside its root, which the canonical form could not keep.
     """
     try:
         root = parse(document)
@@ -112,16 +116,18 @@ def check_seal(document: bytes, certificates: Sequence[x509.Certificate], now: f
 
 def _own_signature(root: etree._Element) -> etree._Element:
     """The document's only signature, at its only allowed place and of its only allowed form."""
-    signatures = _SIGNATURES(root)
+    signatures = cast(list[etree._Element], _SIGNATURES(root))
     if not signatures:
         raise _failed("unsigned", "the document is not signed")
     if len(signatures) > 1:
         raise _failed("wrapped_signature", "the document holds several signatures")
-    signature: etree._Element = signatures[0]
+    signature = signatures[0]
     if signature.getparent() is not root or signature.getnext() is not None or (signature.tail or "").strip():
         raise _failed("wrapped_signature", "the signature is not the last child of the document's root")
     if root.getprevious() is not None or root.getnext() is not None:
         raise _failed("wrapped_signature", "something stands beside the document's root")
+    if [child.tag for child in signature] != [_DS + "SignedInfo", _DS + "SignatureValue", _DS + "KeyInfo"]:
+        raise _failed("wrapped_signature", "the signature holds something besides its value and key")
     references = signature.findall(f"{_DS}SignedInfo/{_DS}Reference")
     if len(references) != 1 or references[0].get("URI") != "":
         raise _failed("wrapped_signature", "the signature does not refer to the whole document, once")
@@ -137,7 +143,9 @@ def _own_signature(root: etree._Element) -> etree._Element:
     return signature
 
 
-def _signer(signature: etree._Element, certificates: tuple[x509.Certificate, ...], now: float) -> x509.Certificate:
+def _signer(
+    signature: etree._Element, certificates: tuple[x509.Certificate, ...], now: float
+) -> x509.Certificate:
     named = signature.findall(f"{_DS}KeyInfo/{_DS}X509Data/{_DS}X509Certificate")
     known = trusted(certificates).by_der
     for element in named:

@@ -51,7 +51,9 @@ __all__ = [
 ]
 
 CONTENT_TYPE = f"{ns.SOAP_MIME_TYPE}; charset=UTF-8"
-ANSWER_LIMITS = Limits(max_message_bytes=1_000_000, max_parts=1, max_part_bytes=1_000_000, max_header_bytes=1_000_000)
+ANSWER_LIMITS = Limits(
+    max_message_bytes=1_000_000, max_parts=1, max_part_bytes=1_000_000, max_header_bytes=1_000_000
+)
 
 
 @frozen(kw_only=True)
@@ -99,9 +101,15 @@ class Sent(Protocol):
 
 
 def build_receipt(
-    verified: VerifiedMessage, *, message_id: str, now: float, identity: SigningIdentity, pmode: PMode | None = None
+    verified: VerifiedMessage,
+    *,
+    message_id: str,
+    now: float,
+    identity: SigningIdentity,
+    pmode: PMode | None = None,
 ) -> SignalBytes:
-    """A signed non-repudiation receipt; the key is named as ``pmode`` (the inbound agreement) says, else X509v3."""
+    """A signed non-repudiation receipt; the key is named as ``pmode`` (the inbound agreement) says, else
+    X509v3."""
     information = "".join(
         "<ebbp:MessagePartNRInformation>"
         + canonical(reference.element).decode("utf-8")
@@ -111,10 +119,12 @@ def build_receipt(
     ref_to = verified.user_message.message_id
     messaging = writer.messaging_header(
         f"<eb:SignalMessage>{writer.message_info(message_id, now, ref_to)}<eb:Receipt>"
-        f'<ebbp:NonRepudiationInformation xmlns:ebbp="{ns.EBBP}">{information}</ebbp:NonRepudiationInformation>'
+        f'<ebbp:NonRepudiationInformation xmlns:ebbp="{ns.EBBP}">{information}'
+        "</ebbp:NonRepudiationInformation>"
         "</eb:Receipt></eb:SignalMessage>"
     )
-    # The references come from a stranger's serialiser: sign what is parsed back, not what we believe we wrote.
+    # The references come from a stranger's serialiser: sign what is parsed back, not what we believe we
+    # wrote.
     canonical_messaging = canonical(parse(messaging.encode())).decode("utf-8")
     return _signal(canonical_messaging, writer.EMPTY_BODY, identity, pmode)
 
@@ -147,11 +157,13 @@ def _signal(messaging: str, body: str, identity: SigningIdentity, pmode: PMode |
     return SignalBytes(content_type=CONTENT_TYPE, body=writer.envelope(messaging, security, body))
 
 
-def read_signal(content_type: str, body: bytes, *, sent: Sent, partner: Partner, now: float) -> Receipt | ErrorSignal:
+def read_signal(
+    content_type: str, body: bytes, *, sent: Sent, partner: Partner, now: float
+) -> Receipt | ErrorSignal:
     """Judge the answer to a message of ours.
 
-    Raises :class:`RemoteFault` EBMS:0302 unless it is a receipt, signed by a pinned certificate of the partner, that
-    proves exactly what we sent, or a well-formed error signal.
+    Raises :class:`RemoteFault` EBMS:0302 unless it is a receipt, signed by a pinned certificate of the
+    partner, that proves exactly what we sent, or a well-formed error signal.
     """
     try:
         soap, parts = split_body(content_type, body, ANSWER_LIMITS)
@@ -169,10 +181,14 @@ def read_signal(content_type: str, body: bytes, *, sent: Sent, partner: Partner,
         if isinstance(envelope.signal, ReceivedErrors):
             return _read_errors(envelope, envelope.signal, sent, partner, now)
         if envelope.signal is None:
-            raise RemoteFault("EBMS:0302", "different_receipt", "the answer is neither a receipt nor an error")
+            raise RemoteFault(
+                "EBMS:0302", "different_receipt", "the answer is neither a receipt nor an error"
+            )
         return _read_receipt(envelope, envelope.signal, sent, partner, now)
     except RemoteFault as fault:
-        raise RemoteFault("EBMS:0302", fault.reason, fault.detail, ref_to_message_id=sent.message_id) from fault
+        raise RemoteFault(
+            "EBMS:0302", fault.reason, fault.detail, ref_to_message_id=sent.message_id
+        ) from fault
 
 
 def _read_receipt(

@@ -1,7 +1,8 @@
 """Writing a WS-Security header: signed references in canonical form, so that nothing is parsed to be signed.
 
-Every text here is written exactly as exclusive canonical XML would write it (namespaces on the signed element itself,
-sorted attributes, no empty-element tags); tests compare with the canonical form of the parsed message.
+Every text here is written exactly as exclusive canonical XML would write it (namespaces on the signed element
+itself, sorted attributes, no empty-element tags); tests compare with the canonical form of the parsed
+message.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ __all__ = [
     "signed_timestamp",
 ]
 
-TOKEN_ID = "signing-token"
+CERTIFICATE_ID = "signing-token"
 TIMESTAMP_ID = "security-timestamp"
 
 
@@ -43,7 +44,8 @@ class Reference:
 
 
 def part_octets(content: bytes, content_type: str) -> bytes:
-    """What the SwA content transform digests: the class of the part's Content-Type decides (messaging.md §5.4).
+    """What the SwA content transform digests: the class of the part's Content-Type decides (messaging.md
+    §5.4).
 
     XML is canonicalised, other text gets CRLF line ends, everything else is taken as it is. Raises
     :class:`asw_gateway.messaging.xml.XmlFault` for XML that cannot be read.
@@ -56,7 +58,9 @@ def part_octets(content: bytes, content_type: str) -> bytes:
     return content
 
 
-def signature_element(references: Sequence[Reference], identity: SigningIdentity, profile: SecurityProfile) -> str:
+def signature_element(
+    references: Sequence[Reference], identity: SigningIdentity, profile: SecurityProfile
+) -> str:
     """The ds:Signature over some references; its ds:SignedInfo is written in canonical form."""
     if identity.algorithm != profile.signature_algorithm:
         raise LocalFault(
@@ -111,7 +115,8 @@ def _token(identity: SigningIdentity, key_reference: str) -> str:
         else (ns.X509_PKIPATH, identity.pkipath_base64)
     )
     return (
-        f'<wsse:BinarySecurityToken EncodingType="{ns.BASE64_BINARY}" ValueType="{value_type}" wsu:Id="{TOKEN_ID}">'
+        f'<wsse:BinarySecurityToken EncodingType="{ns.BASE64_BINARY}" ValueType="{value_type}" '
+        f'wsu:Id="{CERTIFICATE_ID}">'
         f"{content}</wsse:BinarySecurityToken>"
     )
 
@@ -119,18 +124,19 @@ def _token(identity: SigningIdentity, key_reference: str) -> str:
 def _token_reference(identity: SigningIdentity, key_reference: str) -> str:
     inner, token_type = "", ""
     if key_reference == "x509v3":
-        inner = f'<wsse:Reference URI="#{TOKEN_ID}" ValueType="{ns.X509V3}"></wsse:Reference>'
+        inner = f'<wsse:Reference URI="#{CERTIFICATE_ID}" ValueType="{ns.X509V3}"></wsse:Reference>'
     elif key_reference == "pkipath":
         # WS-I Basic Security Profile 1.1 R5215: a reference to a path names the token type itself.
         token_type = f' xmlns:wsse11="{ns.WSSE11}" wsse11:TokenType="{ns.X509_PKIPATH}"'
-        inner = f'<wsse:Reference URI="#{TOKEN_ID}" ValueType="{ns.X509_PKIPATH}"></wsse:Reference>'
+        inner = f'<wsse:Reference URI="#{CERTIFICATE_ID}" ValueType="{ns.X509_PKIPATH}"></wsse:Reference>'
     else:
         inner = key_identifier(identity.certificate, key_reference)
     return f"<wsse:SecurityTokenReference{token_type}>{inner}</wsse:SecurityTokenReference>"
 
 
 def key_identifier(certificate: x509.Certificate, key_reference: str) -> str:
-    """A reference to a certificate the receiver already has: by issuer and serial, or subject key identifier."""
+    """A reference to a certificate the receiver already has: by issuer and serial, or subject key
+    identifier."""
     known = pinned(certificate)
     if key_reference == "ski":
         return (
@@ -159,9 +165,11 @@ def signed_timestamp(created: str, expires: str) -> tuple[str, Reference]:
 
 
 def replace_signature(soap: bytes, references: Sequence[Reference], identity: SigningIdentity) -> bytes:
-    """An envelope that this module wrote, with another identity's token and signature in place of the old ones.
+    """An envelope that this module wrote, with another identity's token and signature in place of the old
+    ones.
 
-    The way the key is named stays as it was. Raises :class:`LocalFault` for an envelope written by someone else.
+    The way the key is named stays as it was. Raises :class:`LocalFault` for an envelope written by someone
+    else.
     """
     text = soap.decode("utf-8")
     if ns.X509_PKIPATH in text:
@@ -172,7 +180,9 @@ def replace_signature(soap: bytes, references: Sequence[Reference], identity: Si
         key_reference = "ski" if f'ValueType="{ns.X509_SKI}"' in text else "issuer-serial"
     profile = SecurityProfile(signature_algorithm=identity.algorithm, key_reference=key_reference)
     if key_reference in ("x509v3", "pkipath"):
-        text = _exchange(text, "<wsse:BinarySecurityToken ", "</wsse:BinarySecurityToken>", _token(identity, key_reference))
+        text = _exchange(
+            text, "<wsse:BinarySecurityToken ", "</wsse:BinarySecurityToken>", _token(identity, key_reference)
+        )
     signature = signature_element(references, identity, profile)
     return _exchange(text, f'<ds:Signature xmlns:ds="{ns.DS}">', "</ds:Signature>", signature).encode()
 

@@ -30,7 +30,8 @@ from asw_gateway.messaging.verification import ReceivedReference, verify_signatu
 
 @frozen(kw_only=True)
 class RawMessage:
-    """A message whose form is right; nothing in it may be trusted yet. Exactly one of the first two is set."""
+    """A message whose form is right; nothing in it may be trusted yet. Exactly one of the first two is
+    set."""
 
     user_message: UserMessage | None
     signal: ReceivedReceipt | ReceivedErrors | None
@@ -55,7 +56,8 @@ class VerifiedMessage:
 
 
 def unpack(content_type: str, body: bytes, limits: Limits) -> RawMessage:
-    """Read MIME, SOAP and the eb:Messaging header; raises :class:`RemoteFault` with the message id where known."""
+    """Read MIME, SOAP and the eb:Messaging header; raises :class:`RemoteFault` with the message id where
+    known."""
     soap, parts = split_body(content_type, body, limits)
     envelope = read_envelope(soap, max_header_bytes=limits.max_header_bytes)
     message = envelope.user_message
@@ -82,8 +84,8 @@ def verify(
 ) -> VerifiedMessage:
     """Accept a user message or raise :class:`RemoteFault`.
 
-    ``partner`` is the owner of the TLS connection; the signer and eb:From must be the same party. ``pmode`` is the
-    inbound agreement. Order: eb:From, decryption, signature, agreement, time, decompression.
+    ``partner`` is the owner of the TLS connection; the signer and eb:From must be the same party. ``pmode``
+    is the inbound agreement. Order: eb:From, decryption, signature, agreement, time, decompression.
     """
     message = raw.user_message
     if message is None:
@@ -127,12 +129,12 @@ def _check_listed(message: UserMessage, parts: Mapping[str, tuple[str, bytes]]) 
     if listed - set(parts):
         raise RemoteFault("EBMS:0007", "missing_part", "a part listed in the header is not in the message")
     if set(parts) - listed:
-        raise RemoteFault("EBMS:0007", "extra_part", "the message carries a part that its header does not list")
+        raise RemoteFault(
+            "EBMS:0007", "extra_part", "the message carries a part that its header does not list"
+        )
 
 
-def _decrypted(
-    raw: RawMessage, pmode: PMode, key: DecryptionKey | None
-) -> Mapping[str, tuple[str, bytes]]:
+def _decrypted(raw: RawMessage, pmode: PMode, key: DecryptionKey | None) -> Mapping[str, tuple[str, bytes]]:
     security = raw.envelope.security
     if not is_encrypted(security):
         if pmode.security.encrypt and raw.parts:
@@ -153,7 +155,11 @@ def _check_agreement(message: UserMessage, pmode: PMode, own_party: PartyId) -> 
     if (message.from_role, message.to_role) != (pmode.initiator_role, pmode.responder_role):
         raise RemoteFault("EBMS:0010", "unknown_role", "the roles are not those of the agreement")
     expected = (pmode.service, pmode.service_type)
-    if pmode.service is not None and not message.is_ping and (message.service, message.service_type) != expected:
+    if (
+        pmode.service is not None
+        and not message.is_ping
+        and (message.service, message.service_type) != expected
+    ):
         raise RemoteFault("EBMS:0001", "unknown_service", "the service is not one of the agreement")
 
 
@@ -167,7 +173,9 @@ def _check_time(message: UserMessage, pmode: PMode, now: float) -> None:
 def _part(info: PartInfo, content_type: str, content: bytes, limits: Limits) -> Part:
     if info.compression_type is not None:
         if content_type.partition(";")[0].strip().lower() != ns.GZIP:
-            raise RemoteFault("EBMS:0007", "bad_content_type", "a compressed part is not of type application/gzip")
+            raise RemoteFault(
+                "EBMS:0007", "bad_content_type", "a compressed part is not of type application/gzip"
+            )
         content = decompress(content, max_bytes=limits.max_part_bytes, max_ratio=limits.max_expansion_ratio)
     return Part(
         content_id=info.content_id,

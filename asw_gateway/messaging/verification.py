@@ -1,8 +1,9 @@
 """Strict verification of a WS-Security signature against pinned certificates.
 
-References are resolved by exact identifier and only to the positions a signature may cover: the eb:Messaging header,
-the SOAP Body, the security header's own token and timestamp, and the MIME parts. Header, body and every part must be
-covered exactly once, so nothing can be moved, wrapped or added.
+References are resolved by exact identifier and only to the positions a signature may cover: the eb:Messaging
+header, the SOAP Body, the security header's own token and timestamp, and the MIME parts. Header, body and
+every part
+must be covered exactly once, so nothing can be moved, wrapped or added.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ class TrustedCertificates:
                 continue
         self.by_der = {certificate.der: certificate for certificate in known}
         self.by_issuer_serial = {certificate.issuer_serial: certificate for certificate in known}
-        self.by_subject_key_identifier = {certificate.subject_key_identifier: certificate for certificate in known}
+        self.by_subject_key_identifier = {
+            certificate.subject_key_identifier: certificate for certificate in known
+        }
         self.by_thumbprint = {certificate.thumbprint: certificate for certificate in known}
 
 
@@ -111,7 +114,9 @@ def verify_signature(
     method, algorithm, references = _signed_info(signed_info, profile_name)
     certificate = _certificate(key_info, received, security, trusted(certificates))
     if certificate.algorithm != algorithm:
-        raise RemoteFault("EBMS:0103", "weak_algorithm", "the signature algorithm does not fit the certificate's key")
+        raise RemoteFault(
+            "EBMS:0103", "weak_algorithm", "the signature algorithm does not fit the certificate's key"
+        )
     _check_validity(certificate, now)
     if not certificate.verifies(_base64(value), _canonical(signed_info, method)):
         raise _failed("bad_signature", "the signature value does not verify")
@@ -133,7 +138,9 @@ def _signed_info(
 ) -> tuple[etree._Element, str, list[etree._Element]]:
     children = list(signed_info.iterchildren())
     names = [child.tag for child in children]
-    if names[:2] != [_DS + "CanonicalizationMethod", _DS + "SignatureMethod"] or set(names[2:]) != {_DS + "Reference"}:
+    if names[:2] != [_DS + "CanonicalizationMethod", _DS + "SignatureMethod"] or set(names[2:]) != {
+        _DS + "Reference"
+    }:
         raise _failed("bad_security", "ds:SignedInfo does not have the expected children")
     if len(names) > MAX_REFERENCES + 2:
         raise _failed("bad_security", f"the signature has more than {MAX_REFERENCES} references")
@@ -152,7 +159,9 @@ def _check_references(
     parts: Mapping[str, tuple[str, bytes]],
 ) -> tuple[ReceivedReference, ...]:
     places = [(received.messaging, "header"), (received.body, "body")]
-    places += [(own, own.tag) for own in security.iterchildren(_WSSE + "BinarySecurityToken", _WSU + "Timestamp")]
+    places += [
+        (own, own.tag) for own in security.iterchildren(_WSSE + "BinarySecurityToken", _WSU + "Timestamp")
+    ]
     covered: set[str] = set()
     result = []
     for reference in references:
@@ -189,9 +198,7 @@ def _check_references(
     return tuple(result)
 
 
-def _part_octets(
-    parts: Mapping[str, tuple[str, bytes]], target: str, transform: etree._Element
-) -> bytes:
+def _part_octets(parts: Mapping[str, tuple[str, bytes]], target: str, transform: etree._Element) -> bytes:
     part = parts.get(target[4:])
     if part is None:
         raise RemoteFault("EBMS:0007", "missing_part", "a signed part is not in the message")
@@ -241,7 +248,9 @@ def _certificate(
         found = known.by_der.get(der or b"")
         if found is None:
             fingerprint = hashlib.sha256(der or b"").hexdigest()
-            raise _failed("unknown_certificate", f"the signing certificate (SHA-256 {fingerprint}) is not known")
+            raise _failed(
+                "unknown_certificate", f"the signing certificate (SHA-256 {fingerprint}) is not known"
+            )
         return found
     if named.tag == _WSSE + "KeyIdentifier":
         identifier = "".join((named.text or "").split())

@@ -1,7 +1,7 @@
 """The one hardened XML parser of the gateway, canonical form, and digests.
 
-No document type, no entities, no network, bounded size and depth; comments are dropped while parsing, so that text
-cannot be split by one. One parser per thread, because threads that share a parser wait for each other.
+No document type, no entities, no network, bounded size and depth; comments are dropped while parsing, so that
+text cannot be split by one. One parser per thread, because threads that share a parser wait for each other.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class XmlFault(Exception):
 
 
 def _parser() -> etree.XMLParser:
-    # Never add collect_ids=False: lxml then makes libxml2 open external document types, whatever load_dtd says.
+    # Never add collect_ids=False: lxml then makes libxml2 open external document types, whatever load_dtd
+    # says.
     parser: etree.XMLParser | None = getattr(_local, "parser", None)
     if parser is None:
         parser = _local.parser = etree.XMLParser(
@@ -93,8 +94,8 @@ def _deeper_than(root: etree._Element, depth: int) -> bool:
 def canonical(element: etree._Element, inclusive_prefixes: Sequence[str] = ()) -> bytes:
     """Exclusive canonical form of an element without comments, as a signature covers it.
 
-    ``inclusive_prefixes`` work only for prefixes that the element's own parser has met, so never use them on trees
-    built in memory.
+    ``inclusive_prefixes`` work only for prefixes that the element's own parser has met, so never use them on
+    trees built in memory.
     """
     return _canonical(element, list(inclusive_prefixes) or None)
 
@@ -110,7 +111,9 @@ def _canonical(tree: etree._Element | etree._ElementTree, prefixes: list[str] | 
             tree, method="c14n", exclusive=True, with_comments=False, inclusive_ns_prefixes=prefixes
         )
     except etree.C14NError:
-        raise XmlFault("not_canonical", "the document has no canonical form (a relative namespace name?)") from None
+        raise XmlFault(
+            "not_canonical", "the document has no canonical form (a relative namespace name?)"
+        ) from None
     return result
 
 

@@ -24,7 +24,8 @@ def lay_out(
     certificate: x509.Certificate,
     parts: Mapping[str, tuple[str, bytes]] | None = None,
 ) -> Path:
-    """Write one document, its signer and its parts (content id → type, octets) where the JDK program reads them."""
+    """Write one document, its signer and its parts (content id → type, octets) where the JDK program reads
+    them."""
     directory.mkdir(parents=True)
     (directory / "document.xml").write_bytes(document)
     (directory / "certificate.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
@@ -39,7 +40,11 @@ def lay_out(
 def verdicts(*directories: Path) -> dict[str, str]:
     """Directory name → "valid URI,URI" or "invalid reason", from one run of the JDK."""
     run = subprocess.run(
-        ["java", str(PROGRAM), *map(str, directories)], capture_output=True, text=True, timeout=120, check=False
+        ["java", str(PROGRAM), *map(str, directories)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert run.stdout, run.stderr
     found = {}

@@ -20,8 +20,10 @@ NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC).timestamp()
 SCHEME = "urn:oasis:names:tc:ebcore:partyid-type:iso3166-1"
 VIET_NAM = PartyId(value="vn-gateway", type=SCHEME)
 THAILAND = PartyId(value="th-gateway", type=SCHEME)
-FORM_D = b"<?xml version='1.0' encoding='UTF-8'?><MetaData><Declaration>" + b"<Item>rice</Item>" * 300 + (
-    b"</Declaration></MetaData>"
+FORM_D = (
+    b"<?xml version='1.0' encoding='UTF-8'?><MetaData><Declaration>"
+    + b"<Item>rice</Item>" * 300
+    + (b"</Declaration></MetaData>")
 )
 MESSAGE_ID = "0001.form-d@vn-gateway.example"
 
@@ -43,7 +45,12 @@ def private_key(algorithm: str, name: str) -> object:
 
 @cache
 def certificate(
-    name: str, algorithm: str = "ecdsa-sha256", *, issuer: str = "Test CA", start_days: int = -30, days: int = 365
+    name: str,
+    algorithm: str = "ecdsa-sha256",
+    *,
+    issuer: str = "Test CA",
+    start_days: int = -30,
+    days: int = 365,
 ) -> x509.Certificate:
     issuer_key = private_key("ecdsa-sha256", issuer)
     key = issuer_key if name == issuer else private_key(algorithm, name)
@@ -94,7 +101,11 @@ def pmode(sender: PartyId = VIET_NAM, receiver: PartyId = THAILAND, **security: 
 
 
 def partner(
-    signer: SigningIdentity | None = None, *, party: PartyId = VIET_NAM, own: PartyId = THAILAND, **security: object
+    signer: SigningIdentity | None = None,
+    *,
+    party: PartyId = VIET_NAM,
+    own: PartyId = THAILAND,
+    **security: object,
 ) -> Partner:
     signer = signer or identity("vn")
     return Partner(
@@ -129,5 +140,7 @@ def user_message(**changes: object) -> UserMessage:
 
 
 def form_d(**changes: object) -> Part:
-    part = Part(content_id="document@vn-gateway", content=FORM_D, mime_type="application/xml", character_set="UTF-8")
+    part = Part(
+        content_id="document@vn-gateway", content=FORM_D, mime_type="application/xml", character_set="UTF-8"
+    )
     return evolve(part, **changes)

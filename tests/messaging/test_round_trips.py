@@ -90,9 +90,9 @@ def test_signed_then_encrypted(content_encryption):
 
     assert verified.parts == tuple(PARTS)
     again = reseal(sealed.content_type, sealed.body, identity("vn-new"))
-    assert _arrive(again, identity("vn-new"), private_key("rsa-sha256", "th-encryption"), **security).parts == tuple(
-        PARTS
-    )
+    assert _arrive(
+        again, identity("vn-new"), private_key("rsa-sha256", "th-encryption"), **security
+    ).parts == tuple(PARTS)
 
 
 def test_uncompressed_parts_of_every_content_class():
@@ -105,7 +105,8 @@ def test_uncompressed_parts_of_every_content_class():
 
 
 def test_xml_part_may_be_rewritten_in_transit_without_changing_its_canonical_form():
-    """The XML class is digested in canonical form (SwA profile), so quotes and blanks inside tags don't count."""
+    """The XML class is digested in canonical form (SwA profile), so quotes and blanks inside tags don't
+    count."""
     ours = identity("vn")
     part = form_d(content=b"<a b='1'   c='2'/>")
     sealed = pack(user_message(), [part], evolve(pmode(), compress=False), ours)
@@ -124,7 +125,9 @@ def test_packing_again_gives_the_same_digests_and_for_rsa_the_same_bytes():
 
 @pytest.mark.parametrize("key_reference", KEY_REFERENCES)
 @pytest.mark.parametrize("parts", [PARTS, []], ids=["parts", "ping"])
-@pytest.mark.parametrize(("before", "after"), [("ecdsa-sha256", "ecdsa-sha256"), ("rsa-sha256", "ecdsa-sha384")])
+@pytest.mark.parametrize(
+    ("before", "after"), [("ecdsa-sha256", "ecdsa-sha256"), ("rsa-sha256", "ecdsa-sha384")]
+)
 def test_resealed_message_keeps_id_parts_and_digests(key_reference, parts, before, after):
     security = {"signature_algorithm": before, "key_reference": key_reference}
     sealed = pack(user_message(), parts, pmode(**security), identity("vn", before))
@@ -172,9 +175,9 @@ def test_security_timestamp_by_agreement_is_signed_and_checked():
 def test_written_header_and_body_are_their_own_canonical_form():
     """What is signed without parsing must be what a parser canonicalises (messaging.md §5.4)."""
     awkward = user_message(
-        conversation_id='a&b<c>d"e\'f',
+        conversation_id="a&b<c>d\"e'f",
         action="tab\tand\nline".replace("\t", " ").replace("\n", " "),
-        properties=(MessageProperty(name='q"<>&\'', value="x\r\ny\tz<&>\"'", type='t"&'),),
+        properties=(MessageProperty(name="q\"<>&'", value="x\r\ny\tz<&>\"'", type='t"&'),),
     )
     sealed = pack(awkward, PARTS, pmode(key_reference="pkipath", timestamp=True), identity("vn"))
     soap, _ = split_body(sealed.content_type, sealed.body, Limits())
@@ -207,10 +210,14 @@ def test_the_jdk_verifies_what_we_sign(tmp_path):
             receipt = build_receipt(verified, message_id="r@th", now=NOW, identity=identity("th", algorithm))
             directories.append(
                 lay_out(
-                    tmp_path / f"receipt-{algorithm}-{compress}", receipt.body, identity("th", algorithm).certificate
+                    tmp_path / f"receipt-{algorithm}-{compress}",
+                    receipt.body,
+                    identity("th", algorithm).certificate,
                 )
             )
-    damaged = lay_out(tmp_path / "damaged", soap, ours.certificate, {**parts, "scan@vn": ("image/png", b"other")})
+    damaged = lay_out(
+        tmp_path / "damaged", soap, ours.certificate, {**parts, "scan@vn": ("image/png", b"other")}
+    )
 
     found = verdicts(*directories, damaged)
 
