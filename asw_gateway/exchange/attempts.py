@@ -32,6 +32,7 @@ class OutboundFacts:
     national_message_id: str | None
     message_id: str | None
     dossier: str | None = None
+    subject: str = ""
     origin: str = "portal"
 
     @classmethod
@@ -47,6 +48,7 @@ class OutboundFacts:
             national_message_id=row.national_message_id,
             message_id=row.message_id,
             dossier=row.dossier,
+            subject=row.subject,
             origin=row.origin,
         )
 

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from asw_gateway.exchange.identity import OwnGateway
+from asw_gateway.translation.envelope import status_envelope
 from asw_gateway.translation.problem import Problem
 
 
@@ -31,7 +32,7 @@ class StatusNotice:
     """One change of state of one of the portal's messages, before it is written as an envelope.
 
     ``national_message_id`` is the portal's id of the message, ``message_id`` ours on the network (empty
-    before packing).  ``detail`` is bounded text.
+    before packing), ``subject`` the row's name in the store.  ``detail`` is bounded text.
     """
 
     status: Status
@@ -41,6 +42,7 @@ class StatusNotice:
     partner: str
     dossier: str = ""
     message_id: str = ""
+    subject: str = ""
     reason: str = ""
     detail: str = ""
     document_state: str = ""
@@ -67,15 +69,28 @@ def notice_for(facts: Any, status: Status, **more: Any) -> StatusNotice:
         partner=facts.partner,
         dossier=facts.dossier or "",
         message_id=facts.message_id or "",
+        subject=facts.subject,
         **more,
     )
 
 
 def feed_draft(notice: StatusNotice, own: OwnGateway, *, message_id: str, now: float) -> FeedDraft:
     """Write a notice as the feed's envelope; ``message_id`` is 32 fresh hexadecimal characters."""
-    from asw_gateway.translation import answers
-
-    body = answers.status_envelope(notice, own=own, message_id=message_id, now=now)
-    return FeedDraft(
-        kind="status", subject=f"national:{notice.national_message_id}", body=body, message_id=message_id
+    body = status_envelope(
+        own=own.organisation,
+        portal=own.portal_organisation,
+        message_id=message_id,
+        now=now,
+        status=notice.status.value,
+        national_message_id=notice.national_message_id,
+        reference=notice.dossier,
+        document_type=notice.document_type,
+        number=notice.document_number,
+        partner=notice.partner,
+        network_message_id=notice.message_id,
+        document_state=notice.document_state,
+        reason=notice.reason,
+        detail=notice.detail,
+        problems=notice.problems,
     )
+    return FeedDraft(kind="status", subject=notice.subject, body=body, message_id=message_id)

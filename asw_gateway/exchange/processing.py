@@ -20,7 +20,6 @@ from asw_gateway.messaging.party import Partner
 from asw_gateway.messaging.seal import check_seal
 from asw_gateway.messaging.unpacking import VerifiedMessage
 from asw_gateway.messaging.xml import XmlFault, parse
-from asw_gateway.translation.answers import delivery_envelope
 from asw_gateway.translation.convert import (
     apply_rules,
     business_digest,
@@ -29,6 +28,7 @@ from asw_gateway.translation.convert import (
     technical_error,
     to_national,
 )
+from asw_gateway.translation.envelope import delivery_envelope
 from asw_gateway.translation.facts import DocumentFacts
 from asw_gateway.translation.problem import Problem, blocking
 
@@ -45,7 +45,8 @@ _CERTIFICATE_REASONS = frozenset({"unknown_certificate", "expired_certificate", 
 class Converted:
     """A document ready for the feed, if the registry agrees (``settlement.settle``).
 
-    ``envelope`` is the VNSW envelope; ``business_digest`` is lower-case hex SHA-256.
+    ``envelope`` is the VNSW envelope, empty for a kind that the portal hears of as a status only; ``told`` are
+    the problems that a technical error names; ``business_digest`` is lower-case hex SHA-256.
     """
 
     facts: DocumentFacts
@@ -121,20 +122,23 @@ def process(
             now=now,
             functional_reference=functional_reference,
         )
-    translation = to_national(profile, kind, root, now=now)
-    if blocking(translation.problems):
-        return Unconvertible(reason="translation", problems=translation.problems, facts=facts)
-    envelope = delivery_envelope(
-        profile,
-        kind,
-        translation.document,
-        own=own.organisation,
-        portal=own.portal_organisation,
-        message_id=national_message_id,
-        reference=message.conversation_id,
-        previous_reference=facts.previous_number or "",
-        now=now,
-    )
+    envelope, losses = b"", ()
+    if kind.deliver is not None:
+        translation = to_national(profile, kind, root, now=now)
+        if blocking(translation.problems):
+            return Unconvertible(reason="translation", problems=translation.problems, facts=facts)
+        losses = translation.losses
+        envelope = delivery_envelope(
+            profile,
+            kind,
+            translation.document,
+            own=own.organisation,
+            portal=own.portal_organisation,
+            message_id=national_message_id,
+            reference=message.conversation_id,
+            previous_reference=facts.previous_number or "",
+            now=now,
+        )
     return Converted(
         facts=facts,
         profile=profile.name,
@@ -143,7 +147,7 @@ def process(
         document_digest=hashlib.sha256(verified.parts[0].content).hexdigest(),
         envelope=envelope,
         problems=tuple(problems),
-        losses=translation.losses,
+        losses=losses,
     )
 
 
