@@ -29,6 +29,7 @@ EVENTS = _catalogue(
     Event("gateway-started", "info", "every listener is open", ("version", "node", "party")),
     Event("gateway-stopping", "info", "no new work is taken", ("node",)),
     Event("gateway-stopped", "info", "claims are released, the store is closed", ("node",)),
+    Event("gateway-failed", "critical", "the start failed, the process ends", ("reason",)),
     Event("listening", "info", "a listener is open", ("listener", "host", "port")),
     Event("config-loaded", "info", "configuration is in force", ("path", "digest", "partners")),
     Event("config-refused", "error", "new configuration has errors, the old one stays", ("path", "errors")),

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
 
 from attrs import field, frozen
-from twisted.internet.defer import Deferred
 
 from asw_gateway.exchange.identity import Identities, OwnGateway
 from asw_gateway.messaging.party import Partner
 from asw_gateway.metrics import Metrics
+from asw_gateway.store.database import RunsUnits
 from asw_gateway.translation.catalogue import Catalogue
 from asw_gateway.workers import Runs
-
-
-class Runner(Protocol):
-    """What conversion asks of ``store.database.Database``."""
-
-    def run(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
-        """Run ``fn(transaction, …)`` in one unit; fires after the commit."""
 
 
 @frozen(kw_only=True)
@@ -41,7 +33,7 @@ class Doors:
     commit.
     """
 
-    database: Runner
+    database: RunsUnits
     workers: Runs
     setup: Callable[[], Setup]
     metrics: Metrics

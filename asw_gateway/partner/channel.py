@@ -9,7 +9,7 @@ nothing: its channel sleeps, wakes for a probe, and nothing of its backlog is he
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -24,6 +24,7 @@ from asw_gateway.partner.channel_report import ChannelReport
 from asw_gateway.partner.failures import NOT_PREPARED
 from asw_gateway.partner.sender import Submit
 from asw_gateway.partner.turn import Finished, TurnOrder, TurnResult
+from asw_gateway.store.database import RunsUnits
 from asw_gateway.store.outbox_rows import DueMessage
 
 #: After a turn the store could not commit.
@@ -35,13 +36,6 @@ _SHORTEST_WAIT_SECONDS = 0.01
 _ANSWERED = (OutcomeKind.RECEIPT, OutcomeKind.ERROR_SIGNAL)
 
 _log = Log("partner.channel")
-
-
-class RunsUnits(Protocol):
-    """What the channel asks of the database."""
-
-    def run(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
-        """Fires with fn's result after its commit."""
 
 
 class Channel(Service):

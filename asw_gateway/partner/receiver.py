@@ -24,9 +24,9 @@ from asw_gateway.messaging.party import Partner
 from asw_gateway.messaging.signal import SignalBytes, build_error
 from asw_gateway.metrics import Metrics
 from asw_gateway.partner.admission import Admission, Full
-from asw_gateway.partner.channel import RunsUnits
 from asw_gateway.partner.identification import PartnerDirectory
 from asw_gateway.store import inbox, journal, partner_state, refusals
+from asw_gateway.store.database import RunsUnits
 from asw_gateway.store.inbox_rows import Duplicate, InboundRow, NewInbound, Registered
 from asw_gateway.store.transaction import Transaction
 from asw_gateway.tls import fingerprint
@@ -116,7 +116,7 @@ class PartnerReceiver:
         if request.content_type.partition(";")[0].strip().lower() not in _MEDIA_TYPES:
             fault = _Refusal("HTTP:415", "unsupported_media_type", request.content_type[:100])
             answer = problem(415, "Unsupported Media Type", f"Expected one of {', '.join(_MEDIA_TYPES)}.")
-            return await self._refuse_plainly(partner, request, fault, answer)
+            return await self._keep_refusal(partner, request, fault, None, answer)
         work = Deferred.fromCoroutine(self._admitted(partner, request))
         return await _whatever_the_client_does(work)
 
@@ -126,7 +126,8 @@ class PartnerReceiver:
         partner = self.partners.of_certificate(request.peer_certificate)
         if partner is None:
             return answer
-        return await self._refuse_plainly(partner, request, _Refusal("HTTP:413", "too_large", ""), answer)
+        fault = _Refusal("HTTP:413", "too_large", f"more than {self._max_body_bytes} bytes")
+        return await self._keep_refusal(partner, request, fault, None, answer)
 
     async def _admitted(self, partner: Partner, request: WebRequest) -> WebAnswer:
         try:
@@ -228,14 +229,7 @@ class PartnerReceiver:
         signal: SignalBytes,
     ) -> WebAnswer:
         refusal = _Refusal(fault.code, fault.reason, fault.detail)
-        kept = await self._keep_refusal(partner, request, refusal, message_id, signal.body)
-        return _signal(signal) if kept else self._not_stored(partner)
-
-    async def _refuse_plainly(
-        self, partner: Partner, request: WebRequest, refusal: _Refusal, answer: WebAnswer
-    ) -> WebAnswer:
-        kept = await self._keep_refusal(partner, request, refusal, None, answer.body)
-        return answer if kept else self._not_stored(partner)
+        return await self._keep_refusal(partner, request, refusal, message_id, _signal(signal))
 
     async def _keep_refusal(
         self,
@@ -243,9 +237,14 @@ class PartnerReceiver:
         request: WebRequest,
         refusal: _Refusal,
         message_id: str | None,
-        answer: bytes,
-    ) -> bool:
-        """Commit the evidence of a refusal; false when the store could not."""
+        answer: WebAnswer,
+    ) -> WebAnswer:
+        """Commit the evidence of a refusal, then give it; 503 when the store could not."""
+        unit = partial(_record, partner.name, request, refusal, message_id, answer.body, self._now())
+        try:
+            await self._commit(unit)
+        except Exception:  # noqa: BLE001  a refusal without evidence is not given
+            return self._not_stored(partner)
         self._count_refusal(partner.name, refusal.reason)
         self._count_received(partner, "", "refused")
         _log.event(
@@ -257,12 +256,7 @@ class PartnerReceiver:
             detail=refusal.detail,
             peer=request.peer,
         )
-        unit = partial(_record, partner.name, request, refusal, message_id, answer, self._now())
-        try:
-            await self._commit(unit)
-        except Exception:  # noqa: BLE001  a refusal without evidence is not given
-            return False
-        return True
+        return answer
 
     async def _commit(self, unit: Callable[[Transaction], Any]) -> Any:
         committing = self._database.run(unit)

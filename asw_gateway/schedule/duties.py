@@ -15,8 +15,9 @@ from asw_gateway.logs import Log
 from asw_gateway.messaging.keys import pinned
 from asw_gateway.messaging.party import Partner
 from asw_gateway.metrics import Metrics
-from asw_gateway.schedule.schedule import Job, Runner
+from asw_gateway.schedule.schedule import Job
 from asw_gateway.store import bodies, dead_letters, feed, outlook, sending
+from asw_gateway.store.database import RunsUnits
 from asw_gateway.store.outbox_rows import OutboundRow
 from asw_gateway.store.transaction import Transaction
 
@@ -49,7 +50,7 @@ class Duties:
     hexadecimal characters.
     """
 
-    database: Runner
+    database: RunsUnits
     own: Callable[[], OwnGateway]
     certificates: Callable[[], Certificates]
     metrics: Metrics

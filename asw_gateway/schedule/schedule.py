@@ -8,7 +8,7 @@ loses the lease when it ends, and another one runs the job again: every job must
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from attrs import frozen
 from twisted.application.service import Service
@@ -18,15 +18,9 @@ from twisted.internet.task import LoopingCall
 from asw_gateway.logs import Log
 from asw_gateway.metrics import Metrics
 from asw_gateway.store import jobs
+from asw_gateway.store.database import RunsUnits
 
 _log = Log("schedule")
-
-
-class Runner(Protocol):
-    """What the schedule asks of ``store.database.Database``."""
-
-    def run(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
-        """Run ``fn(transaction, …)`` in one unit; fires after the commit."""
 
 
 @frozen(kw_only=True)
@@ -59,7 +53,7 @@ class Schedule(Service):
         self,
         jobs: Sequence[Job],
         *,
-        database: Runner,
+        database: RunsUnits,
         node: str,
         now: Callable[[], float],
         clock: Any,

@@ -46,6 +46,15 @@ class CallsBack(Protocol):
         """Run on the reactor thread."""
 
 
+class RunsUnits(Protocol):
+    """What most rooms need of a `Database`; tests put a double in its place."""
+
+    def run(
+        self, fn: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Deferred[T]:
+        """See `Database.run`."""
+
+
 @define(eq=False)
 class _Waiting(Unit):
     """A unit with whoever waits for it: a Deferred on the reactor, or a blocked thread."""

@@ -1,0 +1,73 @@
+"""The composition root: the only room that knows all others.
+
+standing    what a configuration amounts to: compiled profiles, identities, partners
+links       the way to one partner: TLS policy, connections, channel
+listeners   the ports and the control socket
+checks      readiness
+gateway     start, stop, reload
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+import uuid
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.internet.defer import Deferred
+
+from asw_gateway.config import GatewayConfig, StartFault
+from asw_gateway.service.gateway import Gateway
+from asw_gateway.service.standing import standing
+from asw_gateway.store.database import Database
+from asw_gateway.store.engine import StoreUnavailable
+from asw_gateway.store.schema import SchemaTooNew, SchemaTooOld
+
+__all__ = ["Gateway", "build", "standing"]
+
+
+def build(config: GatewayConfig, reactor: Any) -> IService:
+    """The service tree of one gateway.
+
+    Profiles are compiled and the database is opened once here, before a daemon detaches, so that whatever is
+    wrong is said in a sentence. Raises StartFault.
+    """
+    current = standing(config)
+    try_store(config)
+    gateway: Any = Gateway(
+        current,
+        reactor=reactor,
+        now=time.time,
+        random=random.random,
+        new_id=lambda: uuid.uuid4().hex,
+        fresh_bytes=os.urandom,
+        give_up=lambda sentence: _give_up(sentence, reactor),
+    )
+    reactor.callWhenRunning(_reload_on_hangup, gateway, reactor)
+    return gateway
+
+
+def _give_up(sentence: str, reactor: Any) -> None:
+    """End the process with status 1; twistd has no way to pass a status through a stopping reactor."""
+    sys.stderr.write(f"asw-gateway: {sentence}\n")
+    reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
+    reactor.stop()
+
+
+def try_store(config: GatewayConfig) -> None:
+    """Open the database, make or upgrade its tables, close it. Raises StartFault."""
+    try:
+        Database.open(config.database_url, node=config.node).close_now()
+    except (StoreUnavailable, SchemaTooNew, SchemaTooOld) as fault:
+        raise StartFault(str(fault)) from fault
+
+
+def _reload_on_hangup(gateway: Gateway, reactor: Any) -> None:
+    def hung_up(number: int, frame: object) -> None:
+        reactor.callFromThread(lambda: Deferred.fromCoroutine(gateway.reload()))
+
+    signal.signal(signal.SIGHUP, hung_up)

@@ -1,0 +1,98 @@
+"""The ports: opened together at the end of the start, closed first at the stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, wrapServerTLS
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+
+from asw_gateway.config import Listener, OperatorsListener, StartFault
+from asw_gateway.logs import Log
+from asw_gateway.metrics import Metrics
+from asw_gateway.operations.control_socket import SocketRefused, listen, operator_of
+from asw_gateway.tls import Refusal, ServerTls, peer_certificate, watched
+from asw_gateway.web import LimitedSite, Route, Router
+
+BACKLOG = 128
+_log = Log("listeners")
+
+
+class Listeners:
+    """Every open port of this gateway."""
+
+    def __init__(self, *, reactor: Any, metrics: Metrics) -> None:
+        self._reactor = reactor
+        self._metrics = metrics
+        self._ports: list[IListeningPort] = []
+
+    async def secure(self, name: str, listener: Listener, tls: ServerTls, routes: Sequence[Route]) -> None:
+        """Listen with mutual TLS. Raises StartFault."""
+        site = self._site(routes, peer_certificate)
+        guarded = watched(site, name, self._refused)
+        await self._listen(name, listener, guarded, tls)
+
+    async def plain(self, name: str, listener: OperatorsListener, routes: Sequence[Route]) -> None:
+        """Listen without TLS: the operators' pages, on loopback unless configuration insists."""
+        await self._listen(name, listener, self._site(routes, lambda transport: None), None)
+
+    def control(self, path: str, routes: Sequence[Route]) -> None:
+        """Open the control socket. Raises StartFault."""
+        try:
+            self._ports.append(listen(self._reactor, path, self._site(routes, operator_of)))
+        except SocketRefused as refused:
+            raise StartFault(str(refused)) from refused
+
+    def close(self) -> Deferred[Any]:
+        """Take no new connection; fires when every port is closed."""
+        ports, self._ports = self._ports, []
+        return gatherResults([Deferred.fromCoroutine(_closed(port)) for port in ports])
+
+    async def _listen(
+        self,
+        name: str,
+        listener: Listener | OperatorsListener,
+        factory: Any,
+        tls: ServerTls | None,
+    ) -> None:
+        creator: Any = tls  # mypy does not see what zope's implementer declares
+        kind = TCP6ServerEndpoint if ":" in listener.host else TCP4ServerEndpoint
+        endpoint: Any = kind(self._reactor, listener.port, backlog=BACKLOG, interface=listener.host)
+        if tls is not None:
+            endpoint = wrapServerTLS(creator, endpoint)
+        try:
+            port: Any = await endpoint.listen(factory)
+        except CannotListenError as error:
+            place = f"{listener.host} port {listener.port}"
+            raise StartFault(f"{name} cannot listen on {place} ({error.socketError})") from error
+        self._ports.append(port)
+        address = port.getHost()
+        _log.event("listening", listener=name, host=address.host, port=address.port)
+
+    def _site(self, routes: Sequence[Route], identify: Any) -> Any:
+        def count(where: str) -> None:
+            self._metrics.admit("where", [where])
+            self._metrics.internal_errors.labels(where=where).inc()
+
+        router = Router(routes, peer_certificate=identify, on_internal_error=count)
+        return LimitedSite(router, reactor=self._reactor)
+
+    def _refused(self, refusal: Refusal) -> None:
+        if refusal.reason == "disconnected":
+            return  # a probe of a port, or a balancer's health check
+        self._metrics.handshake_failures.labels(listener=refusal.listener, reason=refusal.reason).inc()
+        _log.event(
+            "handshake-refused",
+            listener=refusal.listener,
+            peer=refusal.peer,
+            reason=refusal.reason,
+            detail=refusal.detail,
+            fingerprint=refusal.fingerprint,
+        )
+
+
+async def _closed(port: Any) -> None:
+    await port.stopListening()

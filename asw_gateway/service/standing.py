@@ -1,0 +1,116 @@
+"""What a configuration amounts to: compiled profiles, identities, partners. Built whole, replaced whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from asw_gateway.config import GatewayConfig, StartFault
+from asw_gateway.config.profile_files import read_profiles
+from asw_gateway.conversion.outbound import host_of
+from asw_gateway.conversion.setup import Setup
+from asw_gateway.exchange.identity import Identities, OwnGateway
+from asw_gateway.messaging.keys import SigningIdentity
+from asw_gateway.messaging.party import Partner
+from asw_gateway.partner.receiver import Readers
+from asw_gateway.portal.submit import SubmissionRules
+from asw_gateway.tls import KeyPair
+from asw_gateway.translation.catalogue import Catalogue
+from asw_gateway.translation.envelope import Organisation
+from asw_gateway.translation.profile import FileProblem, Profile, ProfileFault, load_profile
+
+
+@frozen(kw_only=True)
+class Standing:
+    """What the rooms are given of a configuration; schemas, stylesheets and keys are loaded here, once."""
+
+    config: GatewayConfig
+    catalogue: Catalogue = field(repr=False)
+    own: OwnGateway
+    identities: Identities = field(repr=False)
+
+    @property
+    def partners(self) -> Mapping[str, Partner]:
+        return {partner.name: partner for partner in self.config.partners}
+
+    def message_id(self, unique: str) -> str:
+        """An AS4 message id of ours: `unique@host` (RFC 2822), the host being our party id."""
+        return f"{unique}@{host_of(self.own)}"
+
+    def setup(self) -> Setup:
+        """For conversion."""
+        return Setup(
+            catalogue=self.catalogue, partners=self.partners, own=self.own, identities=self.identities
+        )
+
+    def readers(self) -> Readers:
+        """For the partners' door."""
+        return Readers(own=self.own, identities=self.identities, catalogue=self.catalogue)
+
+    def rules(self) -> SubmissionRules:
+        """For the portal's door."""
+        by_country = {partner.country: partner for partner in self.config.partners}
+        return SubmissionRules(
+            catalogue=self.catalogue,
+            partners=by_country,
+            own=self.own,
+            max_bytes=self.config.portal_listener.max_body_bytes,
+        )
+
+    def procedures(self) -> Mapping[str, str]:
+        """National procedure code to document type."""
+        return {profile.procedure: profile.document_type for profile in self.catalogue.profiles}
+
+    def message_types(self) -> list[str]:
+        """Every `<document type>/<kind>`, the values of the metric label."""
+        return [
+            f"{profile.document_type}/{kind.name}"
+            for profile in self.catalogue.profiles
+            for kind in profile.kinds
+        ]
+
+
+def standing(config: GatewayConfig) -> Standing:
+    """Load what `config` names. Raises StartFault with every mistake of every profile."""
+    return Standing(
+        config=config,
+        catalogue=_catalogue(config),
+        own=OwnGateway(
+            party_id=config.party_id,
+            country=config.country,
+            organisation=Organisation(**config.organisation),
+            portal_organisation=Organisation(**config.portal_organisation),
+            environment=config.environment,
+        ),
+        identities=Identities(
+            signing=_identity(config.signing),
+            seal=_identity(config.seal),
+            decryption_key=config.decryption.private_key if config.decryption is not None else None,
+        ),
+    )
+
+
+def _identity(pair: KeyPair) -> SigningIdentity:
+    return SigningIdentity(private_key=pair.private_key, certificate=pair.certificate, chain=pair.chain)
+
+
+def _catalogue(config: GatewayConfig) -> Catalogue:
+    try:
+        files = read_profiles(config.profiles_directory)
+    except OSError as error:
+        raise StartFault(f"the profiles in {config.profiles_directory} cannot be read ({error})") from error
+    if not files.profiles:
+        raise StartFault(f"{config.profiles_directory} has no folder with a profile.toml")
+    profiles: list[Profile] = []
+    problems: list[FileProblem] = []
+    for name, content in files.profiles.items():
+        try:
+            profiles.append(load_profile(name, content, files.reference))
+        except ProfileFault as fault:
+            problems.extend(fault.problems)
+    if problems:
+        lines = "\n".join(str(found) for found in problems)
+        count = f"{len(problems)} mistakes"
+        raise StartFault(f"the profiles in {config.profiles_directory} have {count}:\n{lines}")
+    return Catalogue(profiles)
