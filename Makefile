@@ -26,7 +26,9 @@ $(PY):
 
 # Editable in "compat" mode: the default import hook hides twisted/plugins from Twisted.
 $(STAMP): setup.cfg pyproject.toml | $(PY)
-	$(PY) -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable '.[test,dev]'
+	@echo "make: installing into $(VENV) …"
+	@PYTHONWARNINGS=ignore $(PY) -m pip install --quiet --disable-pip-version-check \
+	  --config-settings editable_mode=compat --editable ".[test,dev]"
 	@touch $@
 
 install: $(STAMP)

@@ -69,12 +69,8 @@ MAY_USE: dict[str, set[str]] = {
     "automat": {"partner"},
     "click": {"cli"},
 }
-NEVER_IN_PURE = {"os", "time", "random", "secrets", "socket", "threading", "subprocess", "asyncio", "logging",
+NEVER_IN_PURE = {"os", "time", "random", "secrets", "socket", "subprocess", "asyncio", "logging",
                  "urllib.request", "http.client", "tempfile", "shutil"}  # fmt: skip
-THREAD_LOCAL_PARSERS = {
-    "messaging.xml",
-    "translation.schema",
-}  # one parser a thread is allowed its `threading.local`
 
 
 def modules() -> list[Path]:
@@ -145,7 +141,7 @@ def test_pure_rooms_touch_nothing(path: Path) -> None:
     wrong = []
     for line, imported in imports(path):
         hit = next((one for one in NEVER_IN_PURE if imported == one or imported.startswith(f"{one}.")), None)
-        if hit is None or (hit == "threading" and name in THREAD_LOCAL_PARSERS):
+        if hit is None:
             continue
         wrong.append(f"{path.relative_to(ROOT)}:{line}: {name} may not import {imported}")
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):

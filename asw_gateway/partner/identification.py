@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cryptography import x509
-
 from asw_gateway.messaging.party import Partner
-from asw_gateway.tls import fingerprint
+from asw_gateway.tls import Certificate, fingerprint
 
 
 class PartnerDirectory:
@@ -34,7 +32,7 @@ class PartnerDirectory:
     def named(self, name: str) -> Partner | None:
         return self._by_name.get(name)
 
-    def of_certificate(self, certificate: x509.Certificate | None) -> Partner | None:
+    def of_certificate(self, certificate: Certificate | None) -> Partner | None:
         """The partner that pinned this client certificate; None for nobody's."""
         if certificate is None:
             return None
