@@ -18,7 +18,15 @@ from asw_gateway.cli.output import Output
 
 COMMANDS = {
     "check-config": ("asw_gateway.cli.check_config", "Check gateway.toml and its partner files."),
+    "db": ("asw_gateway.cli.db", "Look at the schema of the store, and upgrade it."),
+    "evidence": ("asw_gateway.cli.evidence", "Check the evidence that the gateway keeps."),
+    "inbox": ("asw_gateway.cli.inbox", "List what came from partners."),
+    "messages": ("asw_gateway.cli.messages", "Find messages; replay, discard or cancel one."),
+    "partners": ("asw_gateway.cli.partners", "Look at partners; suspend, resume, ping or wake one."),
     "pki": ("asw_gateway.cli.pki", "Look at certificates."),
+    "reload": ("asw_gateway.cli.reload", "Let the gateway read its configuration again."),
+    "status": ("asw_gateway.cli.status", "Show what runs and what waits."),
+    "submit": ("asw_gateway.cli.submit", "Hand Envelopes to the gateway, as the portal does."),
 }
 
 

@@ -81,9 +81,7 @@ def replay_outbound(
     return moved
 
 
-def cancel_outbound(
-    conn: Transaction, row: OutboundRow, order: Order, teller: Teller
-) -> OutboundRow | None:
+def cancel_outbound(conn: Transaction, row: OutboundRow, order: Order, teller: Teller) -> OutboundRow | None:
     """Withdraw a message that was not delivered; what it held back goes on.
 
     Raises IllegalMove once it is delivered, and while an attempt is under way.
@@ -91,9 +89,7 @@ def cancel_outbound(
     to_state = outbound_next(row.state, OutboundEvent.CANCELLED)
     held = _held_behind(conn, row)
     if row.state in OUTBOUND_DEAD_LETTERS:
-        moved = dead_letters.discard(
-            conn, row.id, reason=order.reason, actor=order.operator, now=order.now
-        )
+        moved = dead_letters.discard(conn, row.id, reason=order.reason, actor=order.operator, now=order.now)
     else:
         moved = outbox.move(
             conn, row.id, row.state, to_state, now=order.now, reason=order.reason, actor=order.operator
@@ -105,9 +101,7 @@ def cancel_outbound(
     return moved
 
 
-def discard_outbound(
-    conn: Transaction, row: OutboundRow, order: Order, teller: Teller
-) -> OutboundRow | None:
+def discard_outbound(conn: Transaction, row: OutboundRow, order: Order, teller: Teller) -> OutboundRow | None:
     """Give up a failed or expired message; raises NotDead for one that may still arrive by itself."""
     if row.state not in OUTBOUND_DEAD_LETTERS:
         raise NotDead(row.state)
@@ -139,9 +133,7 @@ def may_give_up(row: InboundRow) -> None:
 
 def suspend_partner(conn: Transaction, partner: str, order: Order) -> partner_state.PartnerState:
     """Send nothing to a partner until it is resumed; its messages stay queued."""
-    state = partner_state.suspend(
-        conn, partner, actor=order.operator, reason=order.reason, now=order.now
-    )
+    state = partner_state.suspend(conn, partner, actor=order.operator, reason=order.reason, now=order.now)
     note(conn, "suspend", f"partner:{partner}", order)
     return state
 

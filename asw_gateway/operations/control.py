@@ -60,9 +60,7 @@ class Control:
         self._running = running
         self._levers = levers
         self._now = now
-        self._partners = PartnerOrders(
-            database=database, surroundings=surroundings, levers=levers, now=now
-        )
+        self._partners = PartnerOrders(database=database, surroundings=surroundings, levers=levers, now=now)
         self._messages = MessageOrders(
             database=database, surroundings=surroundings, levers=levers, now=now, new_id=new_id
         )

@@ -57,9 +57,7 @@ class PortalClients:
 
 def refused(request: WebRequest, status: int, reason: str) -> None:
     """Log a request that is answered with `status` before it reached the store."""
-    _log.event(
-        "portal-refused", peer=request.peer, path=_address(request), status=status, reason=reason
-    )
+    _log.event("portal-refused", peer=request.peer, path=_address(request), status=status, reason=reason)
 
 
 def _address(request: WebRequest) -> str:

@@ -179,7 +179,7 @@ def _read_acknowledgement(body: bytes) -> tuple[str, str]:
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
-        raise BadQuery("The body must be JSON: {\"result\": \"ok\", \"detail\": \"\"}.") from None
+        raise BadQuery('The body must be JSON: {"result": "ok", "detail": ""}.') from None
     result = said.get("result") if isinstance(said, dict) else None
     if result not in RESULTS:
         raise BadQuery(f"result must be one of {', '.join(RESULTS)}.")

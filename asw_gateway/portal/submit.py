@@ -207,9 +207,7 @@ class Submissions:
     ) -> WebAnswer:
         problems = blocking(refusal.problems) or refusal.problems
         reason = reason or problems[0].rule.lower()
-        answer = answers.refused(
-            refusal.envelope, problems, rules.own, message_id=self._new_id(), now=now
-        )
+        answer = answers.refused(refusal.envelope, problems, rules.own, message_id=self._new_id(), now=now)
         evidence = record_unless_accepted
         earlier = await self._storage.run(
             evidence, refusal, request, client=client, reason=reason, answer=answer.body, now=now
