@@ -42,7 +42,7 @@ class Traffic:
 
     def form_d(self, origin: str, destination: str, *, fault: str = "") -> Posted:
         """A certificate of origin; fault: "schema", "rule", "partner-code" or none."""
-        number, message_id = self._number("atiga-form-d", origin, destination), self._message_id()
+        number, message_id = self._number(documents.FORM_D, origin, destination), self._message_id()
         envelope = documents.form_d(
             number=number,
             origin=origin,
@@ -55,7 +55,7 @@ class Traffic:
 
     def acdd(self, origin: str, destination: str) -> Posted:
         """An export declaration."""
-        number, message_id = self._number("acdd", origin, destination), self._message_id()
+        number, message_id = self._number(documents.ACDD, origin, destination), self._message_id()
         envelope = documents.acdd(
             number=number,
             origin=origin,
@@ -68,7 +68,7 @@ class Traffic:
 
     def replace(self, earlier: Posted) -> Posted:
         """A certificate in the place of an earlier one."""
-        number = self._number("atiga-form-d", earlier.party, earlier.destination)
+        number = self._number(documents.FORM_D, earlier.party, earlier.destination)
         message_id = self._message_id()
         envelope = documents.replacement(
             earlier.envelope, number=number, message_id=message_id, now=self._now()

@@ -9,9 +9,9 @@ from typing import Any
 
 from attrs import Factory, frozen
 
+from simulators.national import gateway_of, portal_of
+
 PARTY_ID_TYPE = "urn:oasis:names:tc:ebcore:partyid-type:unregistered:asw"
-PORTAL_CODES = {"VN": ("BTC", "TCHQ"), "TH": ("MOF", "TCD"), "ID": ("KEMENKEU", "DJBC")}
-"""Ministry and organisation codes in the national envelopes; other countries get their own code twice."""
 
 
 @frozen(kw_only=True)
@@ -102,8 +102,8 @@ def _gateway(site: Site, pki: Path) -> str:
                 "profiles_directory": site.profiles_directory,
             },
         ),
-        ("[organisation]", _organisation(site.country, "ASW")),
-        ("[portal_organisation]", _organisation(site.country, "NSW")),
+        ("[organisation]", _organisation(gateway_of(site.country))),
+        ("[portal_organisation]", _organisation(portal_of(site.country))),
         ("[partner_listener]", _listener(own, site.partner_port)),
         ("[portal_listener]", _listener(own, site.portal_port)),
         ("[operators]", {"port": site.operators_port}),
@@ -183,15 +183,10 @@ def _portal(site: Site, pki: Path, habits: PortalHabits) -> str:
     return _toml(tables)
 
 
-def _organisation(country: str, name: str) -> dict[str, str]:
-    ministry, organisation = PORTAL_CODES.get(country, (country, country))
+def _organisation(party: Mapping[str, str]) -> dict[str, str]:
+    """The same six fields with the configuration's spelling of their names."""
     return {
-        "name": name,
-        "identity": name,
-        "country_code": country,
-        "ministry_code": ministry,
-        "organization_code": organisation,
-        "unit_code": name,
+        "".join(f"_{c.lower()}" if c.isupper() else c for c in name): text for name, text in party.items()
     }
 
 
