@@ -55,19 +55,12 @@ class SubmissionRules:
     max_bytes: int = MAX_ENVELOPE_BYTES
 
 
-@frozen(kw_only=True)
-class Claim:
-    """With it, a row is born leased to this node and converted from memory, without a look at the store."""
-
-    node: str
-    lease_seconds: float
-
-
 class Submissions:
     """The handler of submissions.
 
     ``new_id`` gives 32 fresh hexadecimal characters.  ``on_submitted`` is called on the reactor thread after
-    each commit with the message and its bytes, whether or not the client is still there.
+    each commit, whether or not the client is still there: with the message and its bytes if its row was born
+    leased (``lease`` gives owner and end), without arguments if nobody has room for it now.
     """
 
     def __init__(
@@ -80,8 +73,8 @@ class Submissions:
         metrics: Metrics,
         now: Callable[[], float],
         new_id: Callable[[], str],
-        on_submitted: Callable[[SubmittedMessage], object],
-        claim: Claim | None = None,
+        on_submitted: Callable[..., object],
+        lease: Callable[[], tuple[str | None, float]] = lambda: (None, 0.0),
     ) -> None:
         self._database = database
         self._storage = Storage(database, metrics, "portal.submit")
@@ -92,7 +85,7 @@ class Submissions:
         self._now = now
         self._new_id = new_id
         self._on_submitted = on_submitted
-        self._claim = claim
+        self._lease = lease
 
     async def submit(self, request: WebRequest) -> WebAnswer:
         """Answer one envelope: 200 with 99 or 00, or 503 with 00 when the store cannot commit."""
@@ -136,7 +129,7 @@ class Submissions:
     async def _accept(
         self, request: WebRequest, client: str, accepted: Accepted, rules: SubmissionRules, now: float
     ) -> WebAnswer:
-        new = _new_outbound(accepted, self._claim, now)
+        new = _new_outbound(accepted, *self._lease())
         done = await self._commit(new, now)
         if isinstance(done, Repeated) and not done.same_digest:
             text = (
@@ -192,7 +185,10 @@ class Submissions:
     def _hand_over(self, row: OutboundRow, new: NewOutbound) -> None:
         assert isinstance(new.body, bytes)
         try:
-            self._on_submitted(SubmittedMessage(row=row, content_type=new.content_type, body=new.body))
+            if row.lease_owner is None:
+                self._on_submitted()
+            else:
+                self._on_submitted(SubmittedMessage(row=row, content_type=new.content_type, body=new.body))
         except Exception:  # noqa: BLE001  it is committed: conversion finds it later, and 99 is the truth
             self._storage.broken()
 
@@ -282,7 +278,7 @@ def record_unless_accepted(
     return None
 
 
-def _new_outbound(accepted: Accepted, claim: Claim | None, now: float) -> NewOutbound:
+def _new_outbound(accepted: Accepted, owner: str | None, until: float) -> NewOutbound:
     return NewOutbound(
         origin="portal",
         sender_identity=accepted.sender_identity,
@@ -301,6 +297,6 @@ def _new_outbound(accepted: Accepted, claim: Claim | None, now: float) -> NewOut
         dossier=accepted.dossier,
         conversation_id=accepted.conversation_id,
         body=accepted.raw,
-        lease_owner=claim.node if claim else None,
-        lease_until=now + claim.lease_seconds if claim else 0.0,
+        lease_owner=owner,
+        lease_until=until,
     )

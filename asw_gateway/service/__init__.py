@@ -48,7 +48,8 @@ def build(config: GatewayConfig, reactor: Any) -> IService:
         give_up=lambda sentence: _give_up(sentence, reactor),
     )
     reactor.callWhenRunning(_reload_on_hangup, gateway, reactor)
-    return gateway
+    service: IService = gateway
+    return service
 
 
 def _give_up(sentence: str, reactor: Any) -> None:
