@@ -23,8 +23,9 @@ from lxml import etree
 from asw_gateway.messaging import namespaces as ns
 from asw_gateway.messaging.envelope_reader import content_id_of
 from asw_gateway.messaging.faults import LocalFault, RemoteFault
+from asw_gateway.messaging.key_agreement import agreed_key, unwrap_agreed_key
 from asw_gateway.messaging.keys import MINIMUM_RSA_BITS
-from asw_gateway.messaging.pmode import SecurityProfile
+from asw_gateway.messaging.pmode import EDELIVERY_2_0, SecurityProfile
 from asw_gateway.messaging.signature import key_identifier
 from asw_gateway.messaging.xml import escape_attribute
 
@@ -46,11 +47,14 @@ class ContentSecret:
     """What one encrypted message needs, made fresh by the caller and never used twice.
 
     ``key`` has 16 or 32 bytes by the agreement's algorithm; ``vectors`` are 12 bytes, one per part.
+    ``ephemeral_key`` and ``salt`` belong to the 2.0 suite only.
     """
 
     certificate: x509.Certificate
     key: bytes = field(repr=False)
     vectors: tuple[bytes, ...] = field(repr=False)
+    ephemeral_key: x25519.X25519PrivateKey | None = field(default=None, repr=False)
+    salt: bytes = field(default=b"", repr=False)
 
 
 @frozen(kw_only=True)
@@ -80,14 +84,18 @@ def encrypt_parts(
         encrypted_data.append(_encrypted_data(number, content_id, content_type, profile.content_encryption))
         encrypted.append((content_id, _ENCRYPTED_TYPE, vector + cipher.encrypt(vector, content, None)))
     header = (
-        f'<xenc:EncryptedKey xmlns:xenc="{ns.XENC}" Id="content-key">{_wrapped_key(secret)}'
+        f'<xenc:EncryptedKey xmlns:xenc="{ns.XENC}" Id="content-key">{_transported_key(secret, profile)}'
         f"<xenc:ReferenceList>{''.join(data_references)}</xenc:ReferenceList></xenc:EncryptedKey>"
         + "".join(encrypted_data)
     )
     return EncryptedParts(header=header, parts=tuple(encrypted))
 
 
-def _wrapped_key(secret: ContentSecret) -> str:
+def _transported_key(secret: ContentSecret, profile: SecurityProfile) -> str:
+    if profile.name == EDELIVERY_2_0:
+        if secret.ephemeral_key is None:
+            raise LocalFault("the 2.0 suite needs an ephemeral key for each message")
+        return agreed_key(secret.key, secret.certificate, secret.ephemeral_key, secret.salt)
     key = secret.certificate.public_key()
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size < MINIMUM_RSA_BITS:
         raise LocalFault("the partner's encryption certificate must hold an RSA key of at least 2048 bits")
@@ -153,9 +161,14 @@ def decrypt_parts(
 
 
 def _content_key(element: etree._Element, key: DecryptionKey) -> bytes:
+    if isinstance(key, x25519.X25519PrivateKey):
+        content_key = unwrap_agreed_key(element, key)
+        if len(content_key) not in KEY_BYTES.values():
+            raise _failed("the content key has a wrong size")
+        return content_key
     method = element.find(_XENC + "EncryptionMethod")
     value = element.findtext(f"{_XENC}CipherData/{_XENC}CipherValue")
-    if method is None or value is None or not isinstance(key, rsa.RSAPrivateKey):
+    if method is None or value is None:
         raise _failed("the content key cannot be read")
     digest, mask = method.find(_DS + "DigestMethod"), method.find(f"{{{ns.XENC11}}}MGF")
     algorithms = (

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from functools import lru_cache
 
 from attrs import frozen
 from cryptography import x509
 
 from asw_gateway.messaging import namespaces as ns
 from asw_gateway.messaging.faults import LocalFault
-from asw_gateway.messaging.keys import ALGORITHM_URIS, SigningIdentity, normal_name, pinned
+from asw_gateway.messaging.keys import (
+    ALGORITHM_URIS,
+    SigningIdentity,
+    normal_name,
+    subject_key_identifier,
+)
 from asw_gateway.messaging.pmode import SecurityProfile
 from asw_gateway.messaging.xml import canonical_document, digest, escape_attribute, escape_text, parse
 
@@ -134,14 +140,15 @@ def _token_reference(identity: SigningIdentity, key_reference: str) -> str:
     return f"<wsse:SecurityTokenReference{token_type}>{inner}</wsse:SecurityTokenReference>"
 
 
+@lru_cache(maxsize=256)
 def key_identifier(certificate: x509.Certificate, key_reference: str) -> str:
     """A reference to a certificate the receiver already has: by issuer and serial, or subject key
     identifier."""
-    known = pinned(certificate)
     if key_reference == "ski":
+        identifier = base64.b64encode(subject_key_identifier(certificate)).decode("ascii")
         return (
             f'<wsse:KeyIdentifier EncodingType="{ns.BASE64_BINARY}" ValueType="{ns.X509_SKI}">'
-            f"{known.subject_key_identifier}</wsse:KeyIdentifier>"
+            f"{identifier}</wsse:KeyIdentifier>"
         )
     issuer, serial = normal_name(certificate.issuer.rfc4514_string()), certificate.serial_number
     return (
