@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from asw_gateway.conversion.inbound import InboundDesk, Received
@@ -69,13 +69,9 @@ class Conversion(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        stopping = [
-            Deferred.fromCoroutine(self._outbound.stop()),
-            Deferred.fromCoroutine(self._inbound.stop()),
-        ]
-        submitted, received = await gatherResults(stopping, consumeErrors=True)
-        await self._outbound_desk.give_back(submitted)
-        await self._inbound_desk.give_back(received)
+        inbound = Deferred.fromCoroutine(self._inbound.stop())
+        await self._outbound_desk.give_back(await self._outbound.stop())
+        await self._inbound_desk.give_back(await inbound)
 
     def lease(self) -> tuple[str | None, float]:
         """Give owner and end of the lease that a new row may be born with, so that it can be handed over.
@@ -94,16 +90,10 @@ class Conversion(Service):
         else:
             self._outbound.wake()
 
-    def on_received(
-        self,
-        row: InboundRow | None = None,
-        content_type: str = "",
-        body: bytes = b"",
-        verified: VerifiedMessage | None = None,
-    ) -> None:
-        """A partner's message is committed; with ``row`` (leased to this node) the store is not read again."""
-        if row is not None and row.lease_owner == self._doors.node and self.running:
-            self._inbound.offer(Received(row=row, content_type=content_type, body=body, verified=verified))
+    def on_received(self, row: InboundRow | None = None, verified: VerifiedMessage | None = None) -> None:
+        """A partner's message is committed; one that is leased to this node is not read from the store."""
+        if row is not None and verified is not None and row.lease_owner == self._doors.node and self.running:
+            self._inbound.offer(Received(row=row, verified=verified))
         else:
             self._inbound.wake()
 

@@ -41,11 +41,11 @@ _log = Log("conversion.inbound")
 
 @frozen(kw_only=True)
 class Received:
-    """A stored message to convert; ``verified`` is there when it was handed over in memory."""
+    """A stored message to convert: its bytes, or ``verified`` when it was handed over in memory."""
 
     row: InboundRow
-    content_type: str
-    body: bytes = field(repr=False)
+    content_type: str = ""
+    body: bytes = field(default=b"", repr=False)
     verified: VerifiedMessage | None = field(default=None, repr=False, eq=False)
 
 
@@ -229,6 +229,7 @@ def refuse_stage(
         verified,
         problems,
         catalogue=setup.catalogue,
+        own=setup.own,
         received_at=item.row.received_at,
         now=now,
         functional_reference=fresh.functional_reference,

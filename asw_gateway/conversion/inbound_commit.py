@@ -176,7 +176,6 @@ def _tell_of_answer(
         settlement.status,
         reason=result.facts.response_status or "",
         document_state=settlement.changes[0].state.value if settlement.changes else "",
-        problems=result.told,
     )
     draft = feed_draft(notice, own, message_id=fresh.notice_id, now=now)
     writing.append_notice(conn, row.partner, notice, draft, now)

@@ -91,7 +91,6 @@ def commit(
         message_id=result.sealed.message_id,
         content_type=result.sealed.content_type,
         body=result.sealed.body,
-        body_digest=result.body_digest,
         reference_digests=result.sealed.reference_digests,
         signed_with=result.signed_with,
         document_digest=result.document_digest,

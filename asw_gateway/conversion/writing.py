@@ -31,7 +31,9 @@ def settle_here(
     known: list[KnownDocument | None] = []
     for direction, number in lookups(facts, effect, inbound=inbound):
         row = registry.find(conn, direction, partner, facts.document_type, number)
-        known.append(row and KnownDocument(state=row.state, digest=row.digest, message_id=row.message_id))
+        known.append(
+            KnownDocument(state=row.state, digest=row.digest, message_id=row.message_id) if row else None
+        )
     return settle(
         facts,
         effect,

@@ -67,14 +67,13 @@ class Prepared:
     """A message ready to queue.
 
     ``document_digest`` is the SHA-256 of the sealed ASEAN document, ``business_digest`` that of its content
-    apart from what a re-transmission changes, ``body_digest`` that of the packed bytes; ``signed_with`` names
-    the certificate; all are lower-case hex.  ``facts`` and ``effect`` let the commit settle it.
+    apart from what a re-transmission changes; ``signed_with`` names the certificate; all are lower-case hex.
+    ``facts`` and ``effect`` let the commit settle it.
     """
 
     sealed: SealedMessage = field(repr=False)
     document_digest: str
     business_digest: str
-    body_digest: str
     signed_with: str
     functional_reference: str
     facts: DocumentFacts
@@ -220,7 +219,6 @@ def _pack(
         sealed=sealed,
         document_digest=hashlib.sha256(sealed_document).hexdigest(),
         business_digest=digest,
-        body_digest=hashlib.sha256(sealed.body).hexdigest(),
         signed_with=certificate_digest(identities),
         functional_reference=functional_reference,
         facts=facts,

@@ -9,19 +9,6 @@ from __future__ import annotations
 import json
 
 TOP = 0
-RESPONSES = 1
-DOCUMENTS = 2
-BULK = 3
-
-_BY_EFFECT = {
-    "cancels": TOP,
-    "answers": RESPONSES,
-    "refuses": RESPONSES,
-    "asks": RESPONSES,
-    "replaces": DOCUMENTS,
-    "opens": DOCUMENTS,
-    "repeats": BULK,
-}
 
 
 def order_key(partner: str, document_type: str, document_number: str) -> str:
@@ -37,13 +24,3 @@ def effective_priority(kind_priority: int, effect: str) -> int:
     if effect == "cancels":
         return TOP
     return max(TOP, kind_priority)
-
-
-def default_priority(effect: str) -> int:
-    """Give the class of a kind whose profile names none."""
-    return _BY_EFFECT.get(effect, DOCUMENTS)
-
-
-def lifts_key(effect: str) -> bool:
-    """Tell whether a message of this effect raises earlier messages of its key to its own class."""
-    return effect == "cancels"

@@ -45,8 +45,8 @@ _CERTIFICATE_REASONS = frozenset({"unknown_certificate", "expired_certificate", 
 class Converted:
     """A document ready for the feed, if the registry agrees (``settlement.settle``).
 
-    ``envelope`` is the VNSW envelope, empty for a kind that the portal hears of as a status only; ``told`` are
-    the problems that a technical error names; ``business_digest`` is lower-case hex SHA-256.
+    ``envelope`` is the VNSW envelope, empty for a kind that the portal hears of as a status only;
+    ``business_digest`` is lower-case hex SHA-256.
     """
 
     facts: DocumentFacts
@@ -55,7 +55,6 @@ class Converted:
     business_digest: str
     document_digest: str
     envelope: bytes = field(repr=False)
-    told: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = ()
     losses: tuple[Problem, ...] = ()
 
@@ -118,11 +117,13 @@ def process(
             facts,
             tuple(problems),
             catalogue=catalogue,
+            own=own,
             received_at=received_at,
             now=now,
             functional_reference=functional_reference,
         )
-    envelope, losses = b"", ()
+    envelope: bytes = b""
+    losses: tuple[Problem, ...] = ()
     if kind.deliver is not None:
         translation = to_national(profile, kind, root, now=now)
         if blocking(translation.problems):
@@ -200,6 +201,7 @@ def answer(
     problems: tuple[Problem, ...],
     *,
     catalogue: Catalogue,
+    own: OwnGateway,
     received_at: float,
     now: float,
     functional_reference: str,
@@ -217,6 +219,7 @@ def answer(
         answers_reference=(facts.functional_reference or "") if facts is not None else "",
         functional_reference=functional_reference,
         now=now,
+        sender_country=own.country,
     )
     return Answered(
         document_type=profile.document_type,
@@ -236,6 +239,7 @@ def answer_for(
     problems: tuple[Problem, ...],
     *,
     catalogue: Catalogue,
+    own: OwnGateway,
     received_at: float,
     now: float,
     functional_reference: str,
@@ -261,6 +265,7 @@ def answer_for(
         facts,
         problems,
         catalogue=catalogue,
+        own=own,
         received_at=received_at,
         now=now,
         functional_reference=functional_reference,

@@ -78,14 +78,18 @@ _RESPONSE_EVENTS = {
 
 
 def lookups(facts: DocumentFacts, effect: str, *, inbound: bool) -> tuple[Lookup, ...]:
-    """Tell which documents ``settle`` must be given: the subject first, then a replaced one if there is any.
+    """Tell which documents ``settle`` must be given: the subject first, then a second one if there is any.
 
-    Answers, refusals and requests speak of a document of the other side of the message's own direction.
+    Answers, refusals and requests speak of a document of the receiving side, but replies and clarifications
+    of the issuing side speak of its own; a replacement has the document it replaces beside it.
     """
-    issuer, other = (THEIRS, OURS) if inbound else (OURS, THEIRS)
-    subject = (other if effect in ("answers", "refuses", "asks") else issuer, facts.order_key_number)
+    sender, receiver = (THEIRS, OURS) if inbound else (OURS, THEIRS)
+    number = facts.order_key_number
+    if effect in ("answers", "asks"):
+        return ((receiver, number), (sender, number))
+    subject = (receiver if effect == "refuses" else sender, number)
     if effect == "replaces" and facts.previous_number and facts.previous_number != facts.number:
-        return (subject, (issuer, facts.previous_number))
+        return (subject, (sender, facts.previous_number))
     return (subject,)
 
 
@@ -107,13 +111,11 @@ def settle(
     if effect == "cancels":
         return _cancel(direction, number, known, inbound=inbound)
     if effect == "answers":
-        return _answer(facts, direction, number, known)
+        return _answer(facts, direction, number, known, previous)
     if effect == "refuses":
         return _refusal(direction, number, known, ref_to_message_id)
     if effect == "asks":
-        if known is None:
-            return _faulty("T09", f"no document with the number {number} is known here", number)
-        return Settlement(verdict=Verdict.PROCEED)
+        return _unknown(number) if known is None and previous is None else Settlement(verdict=Verdict.PROCEED)
     return _document(facts, effect, digest, direction, known, previous, inbound=inbound)
 
 
@@ -170,12 +172,19 @@ def _cancel(direction: str, number: str, known: KnownDocument | None, *, inbound
     return Settlement(verdict=Verdict.PROCEED, changes=(_change(direction, number, state),))
 
 
-def _answer(facts: DocumentFacts, direction: str, number: str, known: KnownDocument | None) -> Settlement:
-    if known is None:
-        return _faulty("T09", f"no document with the number {number} is known here", number)
+def _answer(
+    facts: DocumentFacts,
+    direction: str,
+    number: str,
+    known: KnownDocument | None,
+    senders_own: KnownDocument | None,
+) -> Settlement:
     event = _RESPONSE_EVENTS.get(facts.response_status or "")
     if event is None:
-        return Settlement(verdict=Verdict.PROCEED)
+        about = known or senders_own
+        return _unknown(number) if about is None else Settlement(verdict=Verdict.PROCEED)
+    if known is None:
+        return _unknown(number)
     status = Status.REJECTED if event is DocumentEvent.REJECTED else Status.ACCEPTED
     try:
         state = document_next(known.state, event)
@@ -211,6 +220,10 @@ def _change(
     return DocumentChange(
         direction=direction, document_number=number, state=state, digest=digest, replaced_by=replaced_by
     )
+
+
+def _unknown(number: str) -> Settlement:
+    return _faulty("T09", f"no document with the number {number} is known here", number)
 
 
 def _faulty(rule: str, message: str, value: str) -> Settlement:

@@ -25,11 +25,3 @@ def test_separators_in_a_number_do_not_confuse_keys() -> None:
 def test_a_cancellation_is_first_whatever_the_profile_says(wish: int) -> None:
     assert priority.effective_priority(wish, "cancels") == priority.TOP
     assert priority.effective_priority(wish, "opens") == max(0, wish)
-    assert priority.lifts_key("cancels")
-    assert not priority.lifts_key("opens")
-
-
-def test_answers_go_before_documents_and_repeats_last() -> None:
-    order = ["cancels", "answers", "opens", "repeats"]
-    assert order == sorted(order, key=priority.default_priority)
-    assert priority.default_priority("something new") == priority.DOCUMENTS

@@ -159,14 +159,22 @@ def test_every_effect_in_every_state_has_an_answer(
     result = settle(about, effect, digest, one, None, inbound=is_inbound)
     assert (result.verdict is Verdict.FAULTY) == bool(result.problems)
     assert (result.verdict is Verdict.PARK) == bool(result.waiting_for)
-    assert len(lookups(about, effect, inbound=is_inbound)) == 1
+    assert lookups(about, effect, inbound=is_inbound)[0][1] == "N1"
     if result.verdict is not Verdict.PROCEED:
         assert result.changes == ()
 
 
+def test_a_reply_about_the_senders_own_document_is_handed_over_and_moves_nothing() -> None:
+    own = inbound("answers", two=known("SUS"), number="R1", answers_number="N1")
+    assert own == Settlement(verdict=Verdict.PROCEED)
+    used = inbound("answers", two=known(), number="R1", answers_number="N1", response_status="UTL")
+    assert used.problems[0].rule == "T09"
+
+
 def test_lookups_ask_for_the_right_side() -> None:
     answer = facts(number="R1", answers_number="N1")
-    assert lookups(answer, "answers", inbound=True) == (("out", "N1"),)
-    assert lookups(answer, "answers", inbound=False) == (("in", "N1"),)
+    assert lookups(answer, "answers", inbound=True) == (("out", "N1"), ("in", "N1"))
+    assert lookups(answer, "answers", inbound=False) == (("in", "N1"), ("out", "N1"))
+    assert lookups(answer, "refuses", inbound=True) == (("out", "N1"),)
     new = facts(number="N2", previous_number="N1")
     assert lookups(new, "replaces", inbound=True) == (("in", "N2"), ("in", "N1"))
