@@ -43,7 +43,8 @@ class Channel(Service):
 
     `prepare` makes a claimed message ready to go (signed again if our certificate changed), `make_ping` a
     test message, `submit` makes one attempt; `take_turn` is the database unit. `on_feed` is called after a
-    commit that put something on the feed. `random` gives a number in 0..1, `new_id` 32 hex digits.
+    commit that put something on the feed. `random` gives a
+    number in 0..1, `new_id` 32 hex digits.
 
     Between `stopService` and its Deferred's firing no message is claimed; requests under way get
     GRACE_SECONDS, then they are dropped and their claims released. After STOP_LIMIT_SECONDS the Deferred
@@ -111,8 +112,11 @@ class Channel(Service):
             return succeed(None)
         if self.state != life.DRAINING:
             self._life.stop()
-            self._reactor.callLater(GRACE_SECONDS, self._interrupt)
-            self._reactor.callLater(STOP_LIMIT_SECONDS, self._abandon)
+            timers = [
+                self._reactor.callLater(GRACE_SECONDS, self._interrupt),
+                self._reactor.callLater(STOP_LIMIT_SECONDS, self._working.cancel),
+            ]
+            self._working.addBoth(lambda _: [timer.cancel() for timer in timers if timer.active()])
         self.wake()
         stopped: Deferred[None] = Deferred()
         self._working.addBoth(lambda _: stopped.callback(None))
@@ -295,6 +299,3 @@ class Channel(Service):
     def _interrupt(self) -> None:
         for attempt in tuple(self._in_flight):
             attempt.cancel()
-
-    def _abandon(self) -> None:
-        self._working.cancel()

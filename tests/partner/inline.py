@@ -1,4 +1,4 @@
-"""The real store on SQLite in memory, run at once on the test's own thread; it can be made to fail or to wait."""
+"""The real store on SQLite in memory, run at once on the test's thread; it can be made to fail or wait."""
 
 from __future__ import annotations
 

@@ -28,7 +28,9 @@ STOPPED = Outcome(kind=OutcomeKind.INTERRUPTED, retryable=True, reason="interrup
 OPEN = Breaker(failures=2, next_contact_at=90.0)
 
 
-def judged(breaker: Breaker, *attempts: tuple[Outcome, bool], heard: bool = False, strikes: int = 0) -> Judgement:
+def judged(
+    breaker: Breaker, *attempts: tuple[Outcome, bool], heard: bool = False, strikes: int = 0
+) -> Judgement:
     return judge(
         breaker, attempts, heard=heard, strikes=strikes, awareness=AWARENESS, now=100.0, jitter=0.5
     )

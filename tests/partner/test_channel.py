@@ -1,4 +1,4 @@
-"""One partner's channel, with the real store in memory, a clock that stands still, and a sender that obeys the test."""
+"""One channel: the real store in memory, a clock that stands still, a sender that obeys the test."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ from tests.partner import world
 from tests.partner.inline import InlineDatabase
 
 RECEIPT = Outcome(
-    kind=OutcomeKind.RECEIPT, retryable=False, reason="receipt", receipt=b"<receipt/>", receipt_content_type="x/y"
+    kind=OutcomeKind.RECEIPT,
+    retryable=False,
+    reason="receipt",
+    receipt=b"<receipt/>",
+    receipt_content_type="x/y",
 )
 REFUSED_CONNECTION = Outcome(kind=OutcomeKind.CONNECTION_ERROR, retryable=True, reason="connection_refused")
 LOST = Outcome(kind=OutcomeKind.CONNECTION_ERROR, retryable=True, reason="connection_lost")
@@ -113,7 +117,9 @@ class ChannelCase(SynchronousTestCase):
 
     async def make_ping(self) -> SealedMessage:
         self.pings += 1
-        return SealedMessage(message_id=f"ping-{self.pings}", content_type="x/y", body=b"", reference_digests=())
+        return SealedMessage(
+            message_id=f"ping-{self.pings}", content_type="x/y", body=b"", reference_digests=()
+        )
 
     def queue(self, number: int, key: str | None = None, **changes: Any) -> int:
         """Put a message in the queue; its row's number."""
@@ -152,8 +158,8 @@ class ChannelCase(SynchronousTestCase):
         return found
 
     def states(self) -> list[str]:
-        with self.subTest("states"):
-            return [self.row(id).state for id in range(1, 100) if self.database.now(outbox.get, id) is not None]
+        rows = (self.database.now(outbox.get, id) for id in range(1, 100))
+        return [row.state for row in rows if row is not None]
 
     def remembered(self) -> partner_state.PartnerState:
         state = self.database.now(partner_state.get, "th")
@@ -342,7 +348,7 @@ class Outage(ChannelCase):
         self.assertEqual(self.channel.state, "idle")
 
     def test_ping_is_the_probe_when_nothing_is_due(self) -> None:
-        """With the only message waiting for its own next attempt, a ping asks, and its answer frees the message."""
+        """With its only message waiting for a later attempt, a ping asks; its answer frees the message."""
         id = self.queue(1)
         self.sender.answer = REFUSED_CONNECTION
         self.start()
@@ -421,7 +427,7 @@ class Operators(ChannelCase):
         self.assertEqual(self.channel.state, "stopped")
 
     def test_stop_releases_what_does_not_end(self) -> None:
-        """A request that hangs is dropped in time; its message is due again and the attempt does not count."""
+        """A request that hangs is dropped in time; its message is due again, the attempt does not count."""
         id = self.queue(1)
         self.start()
         stopped = self.channel.stopService()
@@ -461,7 +467,7 @@ class Operators(ChannelCase):
         self.assertEqual(self.row(id).state, "delivered")
 
     def test_outcome_outlives_a_store_failure(self) -> None:
-        """A receipt that cannot be committed is kept and committed when the store is back: no second request."""
+        """A receipt that cannot be committed is kept until the store is back: no second request."""
         id = self.queue(1)
         self.start()
         self.database.broken = True

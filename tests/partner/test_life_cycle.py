@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from asw_gateway.partner.life_cycle import (
     BACKING_OFF,
     DRAINING,

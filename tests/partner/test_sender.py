@@ -223,7 +223,7 @@ class Answers(SenderCase):
         self.assertEqual(outcome.reason, "answer_too_large")
 
     async def test_final_error_signal(self) -> None:
-        """An authentication error comes with HTTP 400 and a SOAP fault; the error decides, and it is final."""
+        """An authentication error comes with HTTP 400 and a SOAP fault; the error decides, it is final."""
         outcome = await self.outcome(refusing("EBMS:0101", "bad_signature", "the signature is wrong"))
         self.assertEqual(
             (outcome.kind, outcome.reason, outcome.retryable), (OutcomeKind.ERROR_SIGNAL, "EBMS:0101", False)
