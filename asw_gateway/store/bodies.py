@@ -84,9 +84,9 @@ def begin(conn: Transaction, staging_id: str, now: float) -> StagedBody:
 
 def write_chunk(conn: Transaction, staged: StagedBody, number: int, data: bytes) -> None:
     """Write the chunk with this number (from 0); all but the last are CHUNK_BYTES long."""
-    conn.run(_PUT, {"staging_id": staged.staging_id, "number": number, "data": data})
     if conn.run(_GROW, {"staging": staged.staging_id, "grown_bytes": len(data)}) != 1:
         raise BodyMissing(staged.staging_id)
+    conn.run(_PUT, {"staging_id": staged.staging_id, "number": number, "data": data})
 
 
 def columns(

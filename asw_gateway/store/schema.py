@@ -17,7 +17,7 @@ from asw_gateway.store import engine as engines
 from asw_gateway.store.tables import SCHEMA_REVISION
 
 _UPGRADE_LOCK = 4_717_001
-"""PostgreSQL advisory lock: of several nodes that start together one upgrades, the others wait and find it done."""
+"""PostgreSQL advisory lock: of nodes that start together one upgrades, the others wait and find it done."""
 
 
 class SchemaTooNew(LocalFault):
@@ -43,7 +43,7 @@ class SchemaTooOld(LocalFault):
 
 
 def prepare(engine: Engine, *, upgrade: bool) -> None:
-    """Make or upgrade the tables (with `upgrade`), or raise SchemaTooNew, SchemaTooOld or StoreUnavailable."""
+    """Make or upgrade the tables, or raise SchemaTooNew, SchemaTooOld (no `upgrade`) or StoreUnavailable."""
     with engines.connect(engine) as connection:
         with engines.faults(), connection.begin():
             found = _acceptable(current(connection))

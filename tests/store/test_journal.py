@@ -1,0 +1,78 @@
+"""The chain: whoever changes, removes, adds or reorders an entry is found out."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+
+import pytest
+
+from asw_gateway.store import journal
+from asw_gateway.store.database import Database
+from tests.store.databases import sqlite_database
+from tests.store.messages import T0
+
+
+def fill(database: Database, entries: int = 6) -> None:
+    for number in range(entries):
+        database.run_now(
+            journal.append, event="test", subject=f"s:{number}", now=T0 + number, detail="Nguyễn", digest="d"
+        )
+
+
+TAMPERED = [
+    ("UPDATE journal SET detail = 'other' WHERE sequence = 3", "#3: was changed"),
+    ("UPDATE journal SET at = at + 1 WHERE sequence = 4", "#4: was changed"),
+    ("UPDATE journal SET actor = 'someone' WHERE sequence = 1", "#1: was changed"),
+    ("DELETE FROM journal WHERE sequence = 3", "entry 3 is missing"),
+    ("DELETE FROM journal WHERE sequence = 1", "entry 1 is missing"),
+    ("UPDATE journal SET previous_hash = hash WHERE sequence = 2", "#2: does not follow"),
+    ("UPDATE journal SET chain = 'other' WHERE sequence = 6", "#6: entry 1 is missing"),
+]
+
+
+@pytest.mark.parametrize(("change", "says"), TAMPERED)
+def test_every_change_is_found(database: Database, change: str, says: str) -> None:
+    fill(database)
+    assert database.read_now(journal.verify).whole
+    database.run_now(lambda conn: conn.connection.exec_driver_sql(change).close())
+    report = database.read_now(journal.verify)
+    assert not report.whole
+    assert any(says in broken for broken in report.breaks), report.breaks
+
+
+def test_a_rewritten_entry_with_a_fitting_hash_breaks_the_next_link() -> None:
+    with sqlite_database() as database:
+        fill(database)
+        facts = database.read_now(lambda conn: list(journal.entries(conn, "node-a")))
+        forged = [
+            "node-a", 3, facts[2].at, "test", "s:other", "gateway", "d", "Nguyễn", facts[2].previous_hash
+        ]  # fmt: skip
+        fitting = sha256(json.dumps(forged, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+        database.run_now(
+            lambda conn: conn.connection.exec_driver_sql(
+                "UPDATE journal SET subject = 's:other', hash = :fitting WHERE sequence = 3",
+                {"fitting": fitting},
+            ).close()
+        )
+        assert database.read_now(journal.verify).breaks == ("node-a #4: does not follow the entry before it",)
+
+
+def test_a_chain_goes_on_after_a_restart_and_after_a_failed_unit(database: Database) -> None:
+    fill(database, 2)
+    with pytest.raises(ZeroDivisionError):
+        database.run_now(lambda conn: (journal.append(conn, event="e", subject="s", now=T0), 1 // 0))
+    fill(database, 2)
+    report = database.read_now(journal.verify)
+    assert (report.whole, report.entries) == (True, {"node-a": 4})
+
+
+def test_details_are_bounded_and_chains_are_read_in_pages(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "_PAGE", 2)
+    fill(database, 5)
+    database.run_now(journal.append, event="e", subject="long", now=T0, detail="x" * 10_000)
+    assert database.read_now(journal.verify).entries == {"node-a": 6}
+    [fact] = database.read_now(journal.about, "long")
+    assert len(fact.detail) == journal.MAX_DETAIL_CHARS
