@@ -84,9 +84,7 @@ def write_envelope(
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
 
 
-def accepted_answer(
-    envelope: Envelope, received_at: float, message_id: str, own: Organisation
-) -> bytes:
+def accepted_answer(envelope: Envelope, received_at: float, message_id: str, own: Organisation) -> bytes:
     """Function 99 with the time of receipt: stored by us, not yet delivered abroad (T10)."""
     received = etree.Element("ReceiveDate")
     received.text = local_time(received_at)
@@ -155,7 +153,7 @@ def delivery_envelope(
     previous_reference: str,
     now: float,
 ) -> bytes:
-    """A document from abroad for the portal (20/xx); content: the national element's bytes from to_national."""
+    """A document from abroad for the portal (20/xx); content: the element's bytes from to_national."""
     if kind.deliver is None:
         raise LookupError(f"a {kind.name} of {profile.name} is not delivered to the portal")
     return write_envelope(
@@ -281,4 +279,9 @@ def _put(parent: Any, name: str, text: str) -> None:
 
 def _storable(text: str) -> str:
     """The text without the control characters that XML 1.0 cannot carry (they come from partners' faults)."""
-    return "".join(c if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff" and not "\ud800" <= c <= "\udfff") else "�" for c in text)
+    return "".join(
+        c
+        if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff" and not "\ud800" <= c <= "\udfff")
+        else "�"
+        for c in text
+    )

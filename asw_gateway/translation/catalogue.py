@@ -28,7 +28,7 @@ class Catalogue:
     def for_submission(
         self, procedure: str, type: str, function: str, on: date
     ) -> tuple[Profile, MessageKind] | Problem:
-        """The profile and kind for a VNSW (documentType, type, function); a Problem for the answer 00 if none."""
+        """The profile and kind for a VNSW (documentType, type, function); a Problem if there is none."""
         profiles = [profile for profile in self.in_force(on) if profile.procedure == procedure]
         if not profiles:
             return Problem(
@@ -45,7 +45,7 @@ class Catalogue:
                     return profile, kind
         return Problem(
             rule="ENVELOPE",
-            message=f"procedure {procedure} has no message type {type} with function {function} from the portal",
+            message=f"procedure {procedure} takes no message type {type} with function {function}",
             message_vi=f"thủ tục {procedure} không có loại thông điệp {type} chức năng {function}",
             path="Envelope/Header/Subject/function",
             value=f"{type}/{function}",

@@ -35,15 +35,14 @@ def schema_problems(profile: Profile, kind: MessageKind, side: str, root: Any) -
     faults = [_schema_problem(profile, tree, fault) for fault in schema_faults(root, declaration)]
     if not faults:
         faults = [
-            Problem(rule="XSD", message=entry.message, path=f"line {entry.line}") for entry in schema.error_log
+            Problem(rule="XSD", message=entry.message, path=f"line {entry.line}")
+            for entry in list(schema.error_log)  # type: ignore[call-overload]
         ]
     return tuple(faults)
 
 
 def _schema_problem(profile: Profile, tree: Node, fault: Fault) -> Problem:
-    place = place_of(
-        fault.element, tree, profile.classes, missing=fault.missing, attribute=fault.attribute
-    )
+    place = place_of(fault.element, tree, profile.classes, missing=fault.missing, attribute=fault.attribute)
     label = f" ({place.label_en})" if place.label_en else ""
     label_vi = f" ({place.label_vi})" if place.label_vi else ""
     return Problem(

@@ -1,5 +1,8 @@
-"""Dated code lists: CSV with the columns code, name_en, name_vi, valid_from, valid_until, and optionally same_as
-(an accepted spelling of another code) and national (the code of the national side, for convert `map`)."""
+"""Dated code lists: CSV with the columns code, name_en, name_vi, valid_from, valid_until.
+
+Optional columns: same_as (this is an accepted spelling of another code), national (the code of the national
+side, for convert `map`).
+"""
 
 from __future__ import annotations
 

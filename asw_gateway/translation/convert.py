@@ -53,9 +53,7 @@ def check_asean(
     return _check(profile, kind, "asean", root, on)
 
 
-def _check(
-    profile: Profile, kind: MessageKind, side: str, root: Any, on: date | None
-) -> tuple[Problem, ...]:
+def _check(profile: Profile, kind: MessageKind, side: str, root: Any, on: date | None) -> tuple[Problem, ...]:
     problems = schema_problems(profile, kind, side, root)
     if root.tag != profile.declarations[side][kind.name].tag:
         return problems
@@ -127,7 +125,9 @@ def to_asean(
     sender_agency: str = "",
 ) -> Translation:
     """The ASEAN form of a national content element that check_national found valid."""
-    losses = _losses(profile, kind, "national", content, survey(content, profile.trees["national"][kind.name]))
+    losses = _losses(
+        profile, kind, "national", content, survey(content, profile.trees["national"][kind.name])
+    )
     result = profile.compiled().stylesheets["asean"](
         content,
         kind=etree.XSLT.strparam(kind.name),
@@ -143,7 +143,7 @@ def to_national(profile: Profile, kind: MessageKind, root: Any, *, now: float) -
     """The national content element of an ASEAN document that check_asean found valid."""
     losses = _losses(profile, kind, "asean", root, survey(root, profile.trees["asean"][kind.name]))
     result = profile.compiled().stylesheets["national"](root, kind=etree.XSLT.strparam(kind.name))
-    content = result.getroot()
+    content: Any = result.getroot()
     if content is None:
         problem = Problem(rule="TRANSLATION", message=f"the document is not a {kind.name}")
         return Translation(document=b"", problems=(problem,), losses=losses)
@@ -155,9 +155,7 @@ def to_national(profile: Profile, kind: MessageKind, root: Any, *, now: float) -
     )
 
 
-def _losses(
-    profile: Profile, kind: MessageKind, side: str, root: Any, found: Survey
-) -> tuple[Problem, ...]:
+def _losses(profile: Profile, kind: MessageKind, side: str, root: Any, found: Survey) -> tuple[Problem, ...]:
     return tuple(_loss_problems(profile, kind, side, found))
 
 
@@ -216,7 +214,9 @@ def technical_error(
     etree.SubElement(content, "IssuedAt").text = issued
     for problem in problems[:ERROR_LIMIT]:
         error = etree.SubElement(content, "Error")
-        etree.SubElement(error, "Code").text = "".join(c for c in problem.rule if c.isalnum() or c in "_.-")[:8]
+        etree.SubElement(error, "Code").text = "".join(c for c in problem.rule if c.isalnum() or c in "_.-")[
+            :8
+        ]
         text = problem.sentence() + (f" Found: {problem.value}" if problem.value else "")
         etree.SubElement(error, "Description").text = bounded(text, 512)
         for step in problem.pointer:

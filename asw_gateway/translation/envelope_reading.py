@@ -1,8 +1,8 @@
 """Reading a VNSW Envelope: order-free, every fault at once, nothing cut, nothing corrected in silence.
 
-Traps of national-side.md §1.3: T1 message ids up to 36 characters, T2 procedure codes escaped once too often,
-T3 any order of the header's children, T5 the whole document once more escaped or in CDATA, T7 times without zone
-(Asia/Ho_Chi_Minh), T8 a year that fits a short, T9 signatures at three places.
+Traps of national-side.md §1.3: T1 message ids up to 36 characters, T2 procedure codes escaped once too
+often, T3 any order of the header's children, T5 the whole document once more escaped or in CDATA, T7 times
+without zone (Asia/Ho_Chi_Minh), T8 a year that fits a short, T9 signatures at three places.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ class _Reader:
     problems: list[Problem] = field(factory=list)
     notes: list[str] = field(factory=list)
 
-    def fault(self, path: str, english: str, vietnamese: str, value: str = "", code: str = "ERR00_CODE") -> None:
+    def fault(
+        self, path: str, english: str, vietnamese: str, value: str = "", code: str = "ERR00_CODE"
+    ) -> None:
         self.problems.append(
             Problem(
                 rule="ENVELOPE",
@@ -47,7 +49,9 @@ class _Reader:
     def child(self, parent: Any, name: str, path: str, code: str = "ERR00_CODE") -> Any:
         found = parent.findall(name) if parent is not None else []
         if len(found) > 1:
-            self.fault(f"{path}/{name}", f"{name} is given {len(found)} times", f"{name} xuất hiện {len(found)} lần")
+            self.fault(
+                f"{path}/{name}", f"{name} is given {len(found)} times", f"{name} xuất hiện {len(found)} lần"
+            )
         if found:
             return found[0]
         if parent is not None:
@@ -174,7 +178,8 @@ def _subject(reader: _Reader, element: Any, path: str) -> Subject | None:
         type=reader.text(element, "type", path, 3),
         function=reader.text(element, "function", path, 3),
         reference=reader.text(element, "reference", path, 35),
-        document_year=_year(reader, reader.text(element, "documentYear", path, 5), f"{path}/documentYear") or 0,
+        document_year=_year(reader, reader.text(element, "documentYear", path, 5), f"{path}/documentYear")
+        or 0,
         pre_reference=reader.text(element, "preReference", path, 35),
         pre_document_year=_year(reader, pre_year, f"{path}/preDocumentYear"),
         send_date=send_date,

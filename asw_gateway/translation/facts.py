@@ -1,4 +1,4 @@
-"""What the gateway must know of a document to route, order and remember it; everything else stays in the XML."""
+"""What the gateway must know of a document to route, order and remember it; the rest stays in the XML."""
 
 from __future__ import annotations
 

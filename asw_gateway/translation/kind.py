@@ -13,9 +13,9 @@ class MessageKind:
 
     action: the AS4 action.  submit / deliver: VNSW (type, function) in which the portal sends it to us and
     gets it from us; None where that direction does not exist.  priority: 0 goes first.
-    effect: one of EFFECTS.  national_root / asean_root: the document's element on each side; asean_schema: the
-    schema file of the profile (or of the reference data) that the ASEAN form must meet.  type_name, type_code
-    and function_code: WCO's TypeName, D013 and 017.  phase: the Schematron phase with this kind's rules.
+    effect: one of EFFECTS.  national_root / asean_root: the document's element on each side; asean_schema:
+    the schema file (of the profile or of the reference data) that the ASEAN form must meet.  type_name,
+    type_code and function_code: WCO's TypeName, D013 and 017.  phase: the Schematron phase of its rules.
     """
 
     name: str

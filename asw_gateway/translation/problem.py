@@ -36,7 +36,7 @@ class PointerStep:
 class Problem:
     """One fault of a document or envelope.
 
-    rule: "XSD", "R-06", "CODE", "HEADER", "ENVELOPE", …; severity: "error" or "warning" (warnings never block).
+    rule: "XSD", "R-06", "CODE", "HEADER", "ENVELOPE", …; severity: "error", or "warning", which never blocks.
     error_code: the VNSW error code under which it is listed in an answer 00.
     """
 

@@ -1,8 +1,8 @@
 """A document type's profile: its data files, checked as a whole and compiled once a thread.
 
-`load_profile` gets names and bytes and reports every mistake with file and line.  A Profile is a frozen value;
-`compiled()` gives the schemas, stylesheets and rules of the calling thread, because lxml recompiles a stylesheet
-that is used in another thread than its own.
+`load_profile` gets names and bytes and reports every mistake with file and line.  A Profile is a frozen
+value; `compiled()` gives the schemas, stylesheets and rules of the calling thread, because lxml recompiles a
+stylesheet that is used in another thread than its own.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class Compiled:
 class Profile:
     """One version of one document type.
 
-    procedure: the VNSW documentType; service: the AS4 service; valid_from / valid_until: first and last day of
-    use (None = open).  trees: side -> kind name -> the tree of paths; codes: the code lists by name.
+    procedure: the VNSW documentType; service: the AS4 service; valid_from / valid_until: first and last day
+    of use (None = open).  trees: side -> kind name -> the tree of paths; codes: the code lists by name.
     """
 
     name: str
@@ -116,7 +116,8 @@ class Profile:
             compiled = Compiled(
                 schemas={name: compile_schema(self.files, name) for name in sorted(names)},
                 stylesheets={
-                    side: etree.XSLT(etree.fromstring(source)) for side, source in self.stylesheet_sources.items()
+                    side: etree.XSLT(etree.fromstring(source))
+                    for side, source in self.stylesheet_sources.items()
                 },
                 rules=compile_rules(parse_file(self.files, self.rules_file)),
             )

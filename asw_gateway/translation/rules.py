@@ -1,10 +1,10 @@
 """ISO Schematron rules of a profile, compiled to one XPath an assert.
 
-Each assert becomes `context[not(test)]`, so a document that passes costs one evaluation an assert, and a document
-that fails gives the very elements that fail (limits.md §11).  Understood are schema, ns, let, phase, active,
-pattern, rule, assert, report, diagnostics: enough that any Schematron tool reads the file the same way, as long
-as contexts are absolute and no two rules of a pattern match one element.  Two variables come from outside and
-must be declared by `let`: $on (day of the check as YYYYMMDD number) and $own (our country).
+Each assert becomes `context[not(test)]`, so a document that passes costs one evaluation an assert, and a
+document that fails gives the very elements that fail (limits.md §11).  Understood are schema, ns, let, phase,
+active, pattern, rule, assert, report, diagnostics: enough that any Schematron tool reads the file the same
+way, as long as contexts are absolute and no two rules of a pattern match one element.  Two variables come
+from outside and are declared by `let`: $on (day of the check as a YYYYMMDD number) and $own (our country).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class RulesFault(Exception):
 
 @frozen(kw_only=True)
 class Assertion:
-    """One assert.  rule: the id without the part behind a dot (R-02.1 → R-02); subject: plain path to blame."""
+    """One assert.  rule: the id up to its dot (R-02.1 → R-02); subject: the path to blame, no prefixes."""
 
     id: str
     rule: str
@@ -45,7 +45,7 @@ class Assertion:
 
 @frozen(kw_only=True)
 class Failure:
-    """An assert that failed: the element it is about; `missing` is the plain path below it if nothing is there."""
+    """An assert that failed: the element it is about, and the path below it if nothing is there."""
 
     assertion: Assertion
     element: Any
@@ -63,13 +63,17 @@ class RuleSet:
         found: list[Failure] = []
         day = float(on.strftime("%Y%m%d"))
         for assertion in self.phases.get(phase, ()):
-            for element in assertion.failing(root, on=day, own=own):
-                blamed = assertion.blamed(element, on=day, own=own) if assertion.blamed is not None else []
+            for element in _nodes(assertion.failing, root, on=day, own=own):
+                blamed = _nodes(assertion.blamed, element, on=day, own=own) if assertion.blamed else []
                 if blamed:
                     found.extend(Failure(assertion=assertion, element=node, missing="") for node in blamed)
                 else:
                     found.append(Failure(assertion=assertion, element=element, missing=assertion.subject))
         return found
+
+
+def _nodes(expression: Any, element: Any, **variables: Any) -> list[Any]:
+    return list(expression(element, **variables))
 
 
 def compile_rules(root: Any) -> RuleSet:
@@ -95,7 +99,9 @@ def compile_rules(root: Any) -> RuleSet:
             contexts.add(context)
             for node in rule:
                 if node.tag not in (SCH + "assert", SCH + "report"):
-                    faults.append((node.sourceline, f"{etree.QName(node).localname} is not understood in a rule"))
+                    faults.append(
+                        (node.sourceline, f"{etree.QName(node).localname} is not understood in a rule")
+                    )
                     continue
                 if node.get("id") in seen:
                     faults.append((node.sourceline, f"id {node.get('id')} stands twice"))
@@ -143,7 +149,7 @@ def _assertion(node: Any, context: str, namespaces: dict[str, str], vietnamese: 
 
 
 def _without_conditions(path: str) -> str:
-    """A path as the mapping table writes it: `ai[d:StatementTypeCode='ORC']` → `ai[StatementTypeCode=ORC]`."""
+    """A path as the mapping table writes it: `a[d:TypeCode='ORC']` → `a[TypeCode=ORC]`."""
     out = []
     for part in path.split("["):
         inside, bracket, after = part.partition("]")

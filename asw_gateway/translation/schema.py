@@ -30,7 +30,10 @@ class SchemaFault(Exception):
 
 @frozen(kw_only=True)
 class SimpleType:
-    """A value's type: its XSD primitive and all facets on the way to it.  patterns: all groups must match one."""
+    """A value's type: its XSD primitive and all facets on the way to it.
+
+    patterns: groups of alternatives; a value must match one of each group.
+    """
 
     primitive: str
     patterns: tuple[tuple[str, ...], ...] = ()
@@ -108,14 +111,14 @@ def _elements(group: Group) -> Iterator[Element]:
             yield from _elements(item)
 
 
-class _MappingResolver(etree.Resolver):  # type: ignore[misc]
+class _MappingResolver(etree.Resolver):
     """Gives includes and imports from the mapping; anything else fails: never a file, never the network."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self.files = files
 
-    def resolve(self, url: str, public_id: str, context: Any) -> Any:
-        name = url.removeprefix(_BASE)
+    def resolve(self, system_url: str, public_id: str, context: Any = None) -> Any:
+        name = system_url.removeprefix(_BASE)
         if name not in self.files:
             raise SchemaFault(name, 0, "is included but not among the profile's files")
         return self.resolve_string(self.files[name], context, base_url=_BASE + name)
@@ -275,7 +278,9 @@ class SchemaTree:
 
     def _group(self, where: _Definition, node: Any, inside: tuple[int, ...], foreign: list[str]) -> Group:
         if node.get("maxOccurs", "1") != "1":
-            raise SchemaFault(where.file, node.sourceline, "a repeated sequence or choice is not understood here")
+            raise SchemaFault(
+                where.file, node.sourceline, "a repeated sequence or choice is not understood here"
+            )
         items: list[Element | Group] = []
         for child in node:
             if child.tag == XS + "element":
@@ -346,7 +351,11 @@ class SchemaTree:
                 key = key or {"totalDigits": "total_digits", "fractionDigits": "fraction_digits"}[name]
                 facets[key] = int(value)
             elif name in ("minInclusive", "minExclusive", "maxInclusive"):
-                key = {"minInclusive": "minimum", "minExclusive": "exclusive_minimum", "maxInclusive": "maximum"}[name]
+                key = {
+                    "minInclusive": "minimum",
+                    "minExclusive": "exclusive_minimum",
+                    "maxInclusive": "maximum",
+                }[name]
                 facets[key] = Decimal(value)
             elif name not in ("annotation", "whiteSpace"):
                 self._unknown(where, facet)

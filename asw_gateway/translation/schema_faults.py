@@ -78,7 +78,7 @@ def _child_faults(element: Any, declaration: Element) -> Iterator[Fault]:
             yield Fault(
                 element=child,
                 message=f"{known.name} may occur at most {known.maximum} times in {declaration.name}",
-                message_vi=f"{known.name} chỉ được xuất hiện tối đa {known.maximum} lần trong {declaration.name}",
+                message_vi=f"{known.name} chỉ được xuất hiện {known.maximum} lần trong {declaration.name}",
             )
         if order[known.name] < highest:
             yield Fault(

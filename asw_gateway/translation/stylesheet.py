@@ -35,12 +35,16 @@ _DATES = {
   </xsl:template>""",
     "national": """
   <xsl:template name="date">
-    <xsl:value-of select="concat(substring(., 1, 4), '-', substring(., 5, 2), '-', substring(., 7, 2))"/>
+    <xsl:value-of select="concat(substring(., 1, 4), '-', substring(., 5, 2), '-',
+      substring(., 7, 2))"/>
     <xsl:if test="@formatCode = '304'">
-      <xsl:value-of select="concat('T', substring(., 9, 2), ':', substring(., 11, 2), ':', substring(., 13, 2))"/>
+      <xsl:value-of select="concat('T', substring(., 9, 2), ':', substring(., 11, 2), ':',
+        substring(., 13, 2))"/>
       <xsl:choose>
         <xsl:when test="substring(., 15) = 'Z'">Z</xsl:when>
-        <xsl:otherwise><xsl:value-of select="concat(substring(., 15, 3), ':', substring(., 18, 2))"/></xsl:otherwise>
+        <xsl:otherwise>
+          <xsl:value-of select="concat(substring(., 15, 3), ':', substring(., 18, 2))"/>
+        </xsl:otherwise>
       </xsl:choose>
     </xsl:if>
   </xsl:template>""",
@@ -66,12 +70,13 @@ def write_stylesheet(side: str, sheets: list[Sheet], maps: Mapping[str, Mapping[
     namespaces: dict[str, str] = {}
     templates = [_Writer(side, sheet, namespaces, maps).template() for sheet in sheets]
     choose = "".join(
-        f'<xsl:when test="$kind = \'{sheet.kind.name}\'"><xsl:call-template name="kind-{sheet.kind.name}"/></xsl:when>'
+        f"<xsl:when test=\"$kind = '{sheet.kind.name}'\">"
+        f'<xsl:call-template name="kind-{sheet.kind.name}"/></xsl:when>'
         for sheet in sheets
     )
     declared = "".join(f" xmlns:{prefix}={quoteattr(uri)}" for uri, prefix in namespaces.items())
     exclude = f' exclude-result-prefixes="{" ".join(namespaces.values())}"' if namespaces else ""
-    parameters = "".join(f"<xsl:param name=\"{name}\" select=\"''\"/>\n" for name in ("kind", *PARAMETERS))
+    parameters = "".join(f'<xsl:param name="{name}" select="\'\'"/>\n' for name in ("kind", *PARAMETERS))
     body = "\n".join(templates)
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"{declared}{exclude}>
@@ -94,7 +99,9 @@ class _Writer:
         root = "/" + self._step(self.sheet.source_root.namespace, self.sheet.source_root.name)
         body = self._open(self.sheet.target, (Step(self.sheet.source_root.name),))
         name = f"kind-{self.sheet.kind.name}"
-        return f'<xsl:template name="{name}"><xsl:for-each select="{root}">{body}</xsl:for-each></xsl:template>'
+        return (
+            f'<xsl:template name="{name}"><xsl:for-each select="{root}">{body}</xsl:for-each></xsl:template>'
+        )
 
     def _prefix(self, namespace: str) -> str:
         return self.namespaces.setdefault(namespace, f"n{len(self.namespaces) + 1}")
@@ -136,7 +143,9 @@ class _Writer:
         inner = self._open(node, context)
         if node.text is not None and node.text.convert.startswith("param:"):
             return f"<xsl:if test=\"${node.text.convert[6:]} != ''\">{inner}</xsl:if>"
-        tests = [self._select(row.side(self.other), context) for row in _present_with(node) if not row.is_constant]
+        tests = [
+            self._select(row.side(self.other), context) for row in _present_with(node) if not row.is_constant
+        ]
         if len(tests) < len(list(_present_with(node))):
             return inner  # it holds a constant, which is always there
         return f'<xsl:if test="{escape(" or ".join(dict.fromkeys(tests)))}">{inner}</xsl:if>'
@@ -183,10 +192,12 @@ class _Writer:
             return '<xsl:call-template name="date"/>'
         if head == "map":
             whens = "".join(
-                f'<xsl:when test=". = \'{read}\'">{escape(written)}</xsl:when>'
+                f"<xsl:when test=\". = '{read}'\">{escape(written)}</xsl:when>"
                 for read, written in self.maps[row.codes].items()
             )
-            return f'<xsl:choose>{whens}<xsl:otherwise><xsl:value-of select="."/></xsl:otherwise></xsl:choose>'
+            return (
+                f'<xsl:choose>{whens}<xsl:otherwise><xsl:value-of select="."/></xsl:otherwise></xsl:choose>'
+            )
         return '<xsl:value-of select="."/>'
 
 

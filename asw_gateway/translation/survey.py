@@ -1,4 +1,4 @@
-"""One walk over a document beside the tree of its paths: what is not mapped, and the values that need a check."""
+"""One walk over a document beside the tree of its paths: what is not mapped, and the values to check."""
 
 from __future__ import annotations
 

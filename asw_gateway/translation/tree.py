@@ -107,6 +107,10 @@ def _unrepeated(node: Node, side: str) -> Iterator[tuple[str, int, str]]:
     for child in node.children.values():
         if child.declaration.repeats and child.each is None and child.step.condition is None:
             row = next(child.rows())
-            yield row.file, row.line, f"{side}: {child.step.name} repeats in the schema but no each row says how"
+            yield (
+                row.file,
+                row.line,
+                f"{side}: {child.step.name} repeats in the schema but no each row says how",
+            )
         else:
             yield from _unrepeated(child, side)
