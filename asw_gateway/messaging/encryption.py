@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from lxml import etree
 
 from asw_gateway.messaging import namespaces as ns
-from asw_gateway.messaging.envelope_reader import content_id_of
 from asw_gateway.messaging.faults import LocalFault, RemoteFault
+from asw_gateway.messaging.header_reader import content_id_of
 from asw_gateway.messaging.key_agreement import agreed_key, unwrap_agreed_key
 from asw_gateway.messaging.keys import MINIMUM_RSA_BITS
 from asw_gateway.messaging.pmode import EDELIVERY_2_0, SecurityProfile

@@ -23,7 +23,7 @@ from signxml.verifier import SignatureConfiguration, XMLVerifier
 from asw_gateway.messaging import namespaces as ns
 from asw_gateway.messaging.faults import LocalFault, RemoteFault
 from asw_gateway.messaging.keys import ALGORITHM_URIS, SigningIdentity, pinned
-from asw_gateway.messaging.verification import trusted
+from asw_gateway.messaging.trust import trusted
 from asw_gateway.messaging.xml import XmlFault, canonical, digest, parse
 
 _DS = f"{{{ns.DS}}}"

@@ -14,8 +14,6 @@ from asw_gateway.messaging import envelope_writer as writer
 from asw_gateway.messaging import namespaces as ns
 from asw_gateway.messaging.envelope_reader import (
     ReceivedEnvelope,
-    ReceivedErrors,
-    ReceivedReceipt,
     plain_fault_reason,
     read_envelope,
 )
@@ -27,6 +25,7 @@ from asw_gateway.messaging.error_codes import (
     is_retryable,
 )
 from asw_gateway.messaging.faults import RemoteFault
+from asw_gateway.messaging.header_reader import ReceivedErrors, ReceivedReceipt
 from asw_gateway.messaging.keys import SigningIdentity
 from asw_gateway.messaging.mime import split_body
 from asw_gateway.messaging.party import Partner

@@ -15,11 +15,10 @@ from asw_gateway.messaging.compression import decompress
 from asw_gateway.messaging.encryption import DecryptionKey, decrypt_parts, is_encrypted
 from asw_gateway.messaging.envelope_reader import (
     ReceivedEnvelope,
-    ReceivedErrors,
-    ReceivedReceipt,
     read_envelope,
 )
 from asw_gateway.messaging.faults import RemoteFault
+from asw_gateway.messaging.header_reader import ReceivedErrors, ReceivedReceipt
 from asw_gateway.messaging.message import Part, PartInfo, UserMessage
 from asw_gateway.messaging.mime import MimePart, split_body
 from asw_gateway.messaging.party import Partner

@@ -8,28 +8,23 @@ must be covered exactly once, so nothing can be moved, wrapped or added.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 
 from attrs import field, frozen
 from cryptography import x509
 from lxml import etree
 
 from asw_gateway.messaging import namespaces as ns
-from asw_gateway.messaging.envelope_reader import ReceivedEnvelope, content_id_of, read_time
-from asw_gateway.messaging.faults import LocalFault, RemoteFault
+from asw_gateway.messaging.envelope_reader import ReceivedEnvelope
+from asw_gateway.messaging.faults import RemoteFault
+from asw_gateway.messaging.header_reader import content_id_of, read_time
 from asw_gateway.messaging.keys import (
     ALGORITHM_NAMES,
-    PinnedCertificate,
-    end_certificate_of_path,
-    normal_name,
-    pinned,
 )
 from asw_gateway.messaging.pmode import EDELIVERY_1_15, EDELIVERY_2_0
 from asw_gateway.messaging.signature import part_octets
+from asw_gateway.messaging.trust import base64_octets, check_validity, failed, signer_certificate, trusted
 from asw_gateway.messaging.xml import XmlFault, canonical
 
 MAX_REFERENCES = 200
@@ -65,31 +60,6 @@ class VerifiedSignature:
     references: tuple[ReceivedReference, ...]
 
 
-class TrustedCertificates:
-    """Pinned certificates, found by every way a signature may name one."""
-
-    def __init__(self, certificates: Sequence[x509.Certificate]) -> None:
-        known = []
-        for certificate in certificates:
-            try:
-                known.append(pinned(certificate))
-            except LocalFault:
-                # A key we would never accept cannot verify anything: leave it out, its messages are refused.
-                continue
-        self.by_der = {certificate.der: certificate for certificate in known}
-        self.by_issuer_serial = {certificate.issuer_serial: certificate for certificate in known}
-        self.by_subject_key_identifier = {
-            certificate.subject_key_identifier: certificate for certificate in known
-        }
-        self.by_thumbprint = {certificate.thumbprint: certificate for certificate in known}
-
-
-@lru_cache(maxsize=512)
-def trusted(certificates: tuple[x509.Certificate, ...]) -> TrustedCertificates:
-    """The index of a partner's certificates, built once per set."""
-    return TrustedCertificates(certificates)
-
-
 def verify_signature(
     received: ReceivedEnvelope,
     parts: Mapping[str, tuple[str, bytes]],
@@ -108,18 +78,18 @@ def verify_signature(
     if security is None or not signatures:
         raise RemoteFault("EBMS:0103", "unsigned", "the message is not signed")
     if len(signatures) > 1:
-        raise _failed("bad_security", "there are several signatures")
+        raise failed("bad_security", "there are several signatures")
     signature = signatures[0]
     signed_info, value, key_info = _children(signature, "SignedInfo", "SignatureValue", "KeyInfo")
     method, algorithm, references = _signed_info(signed_info, profile_name)
-    certificate = _certificate(key_info, received, security, trusted(certificates))
+    certificate = signer_certificate(key_info, received, security, trusted(certificates))
     if certificate.algorithm != algorithm:
         raise RemoteFault(
             "EBMS:0103", "weak_algorithm", "the signature algorithm does not fit the certificate's key"
         )
-    _check_validity(certificate, now)
-    if not certificate.verifies(_base64(value), _canonical(signed_info, method)):
-        raise _failed("bad_signature", "the signature value does not verify")
+    check_validity(certificate, now)
+    if not certificate.verifies(base64_octets(value), _canonical(signed_info, method)):
+        raise failed("bad_signature", "the signature value does not verify")
     _check_timestamp(security, now, clock_skew_seconds)
     return VerifiedSignature(
         signer=certificate.certificate, references=_check_references(references, received, security, parts)
@@ -141,9 +111,9 @@ def _signed_info(
     if names[:2] != [_DS + "CanonicalizationMethod", _DS + "SignatureMethod"] or set(names[2:]) != {
         _DS + "Reference"
     }:
-        raise _failed("bad_security", "ds:SignedInfo does not have the expected children")
+        raise failed("bad_security", "ds:SignedInfo does not have the expected children")
     if len(names) > MAX_REFERENCES + 2:
-        raise _failed("bad_security", f"the signature has more than {MAX_REFERENCES} references")
+        raise failed("bad_security", f"the signature has more than {MAX_REFERENCES} references")
     if children[0].get("Algorithm") != ns.EXC_C14N:
         raise RemoteFault("EBMS:0103", "weak_algorithm", "the signature is not in exclusive canonical form")
     algorithm = ALGORITHM_NAMES.get(children[1].get("Algorithm", ""), "")
@@ -173,21 +143,21 @@ def _check_references(
         elif uri.startswith("#") and len(uri) > 1:
             element = received.elements_by_id.get(uri[1:])
             if element is None:
-                raise _failed("wrapped_signature", "a signed element is not in the envelope")
+                raise failed("wrapped_signature", "a signed element is not in the envelope")
             target = next((place for own, place in places if own is element), "")
             if not target:
-                raise _failed("wrapped_signature", "a signed element is not at its place in the envelope")
+                raise failed("wrapped_signature", "a signed element is not at its place in the envelope")
             if transform.get("Algorithm") != ns.EXC_C14N:
-                raise _failed("bad_security", "an element is signed with an unexpected transform")
+                raise failed("bad_security", "an element is signed with an unexpected transform")
             octets = _canonical(element, transform)
         else:
-            raise _failed("bad_security", "a signature reference points outside the message")
+            raise failed("bad_security", "a signature reference points outside the message")
         if target in covered:
-            raise _failed("bad_security", "something is signed twice")
+            raise failed("bad_security", "something is signed twice")
         covered.add(target)
-        if digest_method(octets) != _base64(digest_value):
+        if digest_method(octets) != base64_octets(digest_value):
             what = "a part" if uri.startswith("cid:") else "the header or body"
-            raise _failed("bad_digest", f"the digest of {what} does not match")
+            raise failed("bad_digest", f"the digest of {what} does not match")
         result.append(
             ReceivedReference(element=reference, uri=uri, digest="".join((digest_value.text or "").split()))
         )
@@ -203,11 +173,11 @@ def _part_octets(parts: Mapping[str, tuple[str, bytes]], target: str, transform:
     if part is None:
         raise RemoteFault("EBMS:0007", "missing_part", "a signed part is not in the message")
     if transform.get("Algorithm") != ns.ATTACHMENT_SIGNATURE or len(transform):
-        raise _failed("bad_security", "a part is signed with an unexpected transform")
+        raise failed("bad_security", "a part is signed with an unexpected transform")
     try:
         return part_octets(part[1], part[0])
     except XmlFault as fault:
-        raise _failed("bad_digest", f"an XML part cannot be canonicalised: {fault.detail}") from None
+        raise failed("bad_digest", f"an XML part cannot be canonicalised: {fault.detail}") from None
 
 
 def _reference_parts(
@@ -216,68 +186,11 @@ def _reference_parts(
     transforms, method, value = _children(reference, "Transforms", "DigestMethod", "DigestValue")
     chain = list(transforms.iterchildren())
     if len(chain) != 1 or chain[0].tag != _DS + "Transform":
-        raise _failed("bad_security", "a signature reference must have exactly one transform")
+        raise failed("bad_security", "a signature reference must have exactly one transform")
     digest_method = _DIGESTS.get(method.get("Algorithm", ""))
     if digest_method is None:
         raise RemoteFault("EBMS:0103", "weak_algorithm", "a digest algorithm is not accepted")
     return chain[0], digest_method, value
-
-
-def _certificate(
-    key_info: etree._Element,
-    received: ReceivedEnvelope,
-    security: etree._Element,
-    known: TrustedCertificates,
-) -> PinnedCertificate:
-    """The pinned certificate that ds:KeyInfo names in one of the four accepted ways."""
-    references = key_info.findall(_WSSE + "SecurityTokenReference")
-    if len(references) != 1 or len(key_info) != 1 or len(references[0]) != 1:
-        raise _failed("bad_security", "ds:KeyInfo must hold one wsse:SecurityTokenReference with one child")
-    named = references[0][0]
-    found: PinnedCertificate | None
-    if named.tag == _WSSE + "Reference":
-        uri = named.get("URI", "")
-        token = received.elements_by_id.get(uri[1:]) if uri.startswith("#") else None
-        if token is None or token.getparent() is not security or token.tag != _WSSE + "BinarySecurityToken":
-            raise _failed("bad_security", "the signing token is not in the security header")
-        der: bytes | None = _base64(token)
-        if token.get("ValueType") == ns.X509_PKIPATH:
-            der = end_certificate_of_path(der or b"")
-        elif token.get("ValueType") != ns.X509V3:
-            raise _failed("bad_security", "the signing token is neither X509v3 nor X509PKIPathv1")
-        found = known.by_der.get(der or b"")
-        if found is None:
-            fingerprint = hashlib.sha256(der or b"").hexdigest()
-            raise _failed(
-                "unknown_certificate", f"the signing certificate (SHA-256 {fingerprint}) is not known"
-            )
-        return found
-    if named.tag == _WSSE + "KeyIdentifier":
-        identifier = "".join((named.text or "").split())
-        by_thumbprint = named.get("ValueType", "").endswith("#ThumbprintSHA1")
-        if not by_thumbprint and named.get("ValueType") != ns.X509_SKI:
-            raise _failed("bad_security", "a key identifier is neither SKI nor thumbprint")
-        found = (known.by_thumbprint if by_thumbprint else known.by_subject_key_identifier).get(identifier)
-    else:
-        found = known.by_issuer_serial.get(_issuer_serial(named))
-    if found is None:
-        raise _failed("unknown_certificate", "the named signing certificate is not known")
-    return found
-
-
-def _issuer_serial(named: etree._Element) -> tuple[str, int]:
-    path = f"{_DS}X509IssuerSerial/{_DS}"
-    issuer, serial = named.findtext(path + "X509IssuerName"), named.findtext(path + "X509SerialNumber")
-    if named.tag != _DS + "X509Data" or issuer is None or serial is None or not serial.strip().isdecimal():
-        raise _failed("bad_security", "the signing certificate is named in a way that is not supported")
-    return normal_name(issuer), int(serial.strip()[:60])
-
-
-def _check_validity(certificate: PinnedCertificate, now: float) -> None:
-    if now > certificate.valid_until_at:
-        raise _failed("expired_certificate", "the signing certificate has expired")
-    if now < certificate.valid_from_at:
-        raise _failed("certificate_not_yet_valid", "the signing certificate is not valid yet")
 
 
 def _check_timestamp(security: etree._Element, now: float, skew_seconds: float) -> None:
@@ -286,9 +199,9 @@ def _check_timestamp(security: etree._Element, now: float, skew_seconds: float) 
         return
     created, expires = timestamp.findtext(_WSU + "Created"), timestamp.findtext(_WSU + "Expires")
     if created is not None and read_time(created.strip()) > now + skew_seconds:
-        raise _failed("message_in_future", "the security timestamp lies in the future")
+        raise failed("message_in_future", "the security timestamp lies in the future")
     if expires is not None and read_time(expires.strip()) < now - skew_seconds:
-        raise _failed("message_too_old", "the security timestamp has expired")
+        raise failed("message_too_old", "the security timestamp has expired")
 
 
 def _canonical(element: etree._Element, method: etree._Element) -> bytes:
@@ -296,29 +209,18 @@ def _canonical(element: etree._Element, method: etree._Element) -> bytes:
     children = list(method.iterchildren())
     if children:
         if len(children) != 1 or children[0].tag != _INCLUSIVE:
-            raise _failed("bad_security", "a canonicalisation has unexpected parameters")
+            raise failed("bad_security", "a canonicalisation has unexpected parameters")
         prefixes = children[0].get("PrefixList", "").split()
     if "#default" in prefixes and None in element.nsmap:
-        raise _failed("bad_security", "an inclusive default namespace is not supported")
+        raise failed("bad_security", "an inclusive default namespace is not supported")
     try:
         return canonical(element, prefixes)
     except XmlFault as fault:
-        raise _failed("bad_security", fault.detail) from None
+        raise failed("bad_security", fault.detail) from None
 
 
 def _children(parent: etree._Element, *names: str) -> list[etree._Element]:
     children = list(parent.iterchildren())
     if [child.tag for child in children] != [_DS + name for name in names]:
-        raise _failed("bad_security", f"a signature element must hold exactly {', '.join(names)}")
+        raise failed("bad_security", f"a signature element must hold exactly {', '.join(names)}")
     return children
-
-
-def _base64(element: etree._Element) -> bytes:
-    try:
-        return base64.b64decode("".join((element.text or "").split()), validate=True)
-    except (binascii.Error, ValueError):
-        raise _failed("bad_security", "a value is not base64") from None
-
-
-def _failed(reason: str, detail: str) -> RemoteFault:
-    return RemoteFault("EBMS:0101", reason, detail)

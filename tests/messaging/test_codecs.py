@@ -12,20 +12,13 @@ from hypothesis import strategies as st
 
 from asw_gateway.messaging import envelope_writer as writer
 from asw_gateway.messaging.compression import compress, decompress
-from asw_gateway.messaging.envelope_reader import read_envelope, read_time
+from asw_gateway.messaging.envelope_reader import read_envelope
 from asw_gateway.messaging.error_codes import ERROR_CODES, EbmsError
 from asw_gateway.messaging.faults import LocalFault, RemoteFault, printable
+from asw_gateway.messaging.header_reader import read_time
 from asw_gateway.messaging.message import MessageProperty, PartInfo
-from asw_gateway.messaging.mime import (
-    MultipartEnded,
-    MultipartReader,
-    PartData,
-    PartEnded,
-    PartStarted,
-    build_multipart,
-    parse_content_type,
-    parse_multipart,
-)
+from asw_gateway.messaging.mime import build_multipart, parse_content_type, parse_multipart
+from asw_gateway.messaging.multipart import MultipartEnded, MultipartReader, PartData, PartEnded, PartStarted
 from asw_gateway.messaging.values import PartyId
 from asw_gateway.messaging.xml import XmlFault, canonical, escape_attribute, escape_text, parse
 from tests.messaging.material import user_message
