@@ -197,6 +197,7 @@ class Channel(Service):
             limit=limit,
             finished=tuple(self._finished),
             heard=self._heard,
+            was_open=self._breaker.is_open,
             strikes=self._strikes,
         )
 

@@ -25,11 +25,10 @@ from asw_gateway.messaging.signal import SignalBytes, build_error
 from asw_gateway.metrics import Metrics
 from asw_gateway.partner.admission import Admission, Full
 from asw_gateway.partner.identification import PartnerDirectory
-from asw_gateway.store import inbox, journal, partner_state, refusals
+from asw_gateway.partner.intake import ALTERED_DUPLICATE, Refusal, new_inbound, store_message, store_refusal
 from asw_gateway.store.database import RunsUnits
-from asw_gateway.store.inbox_rows import Duplicate, InboundRow, NewInbound, Registered
+from asw_gateway.store.inbox_rows import Duplicate, InboundRow, Registered
 from asw_gateway.store.transaction import Transaction
-from asw_gateway.tls import fingerprint
 from asw_gateway.translation.catalogue import Catalogue
 from asw_gateway.web import Route, WebAnswer, WebRequest, problem
 from asw_gateway.workers import Runs
@@ -114,7 +113,7 @@ class PartnerReceiver:
             self._count_refusal(partner.name, "suspended")
             return _later("The exchange with this partner is suspended.", SUSPENDED_RETRY_SECONDS)
         if request.content_type.partition(";")[0].strip().lower() not in _MEDIA_TYPES:
-            fault = _Refusal("HTTP:415", "unsupported_media_type", request.content_type[:100])
+            fault = Refusal("HTTP:415", "unsupported_media_type", request.content_type[:100])
             answer = problem(415, "Unsupported Media Type", f"Expected one of {', '.join(_MEDIA_TYPES)}.")
             return await self._keep_refusal(partner, request, fault, None, answer)
         work = Deferred.fromCoroutine(self._admitted(partner, request))
@@ -126,7 +125,7 @@ class PartnerReceiver:
         partner = self.partners.of_certificate(request.peer_certificate)
         if partner is None:
             return answer
-        fault = _Refusal("HTTP:413", "too_large", f"more than {self._max_body_bytes} bytes")
+        fault = Refusal("HTTP:413", "too_large", f"more than {self._max_body_bytes} bytes")
         return await self._keep_refusal(partner, request, fault, None, answer)
 
     async def _admitted(self, partner: Partner, request: WebRequest) -> WebAnswer:
@@ -155,26 +154,20 @@ class PartnerReceiver:
             return await self._refuse(partner, request, judged.fault, judged.message_id, judged.signal)
         self._heard_from(partner.name)
         owner, until = (None, 0.0) if judged.is_ping else self._lease()
-        new = _new_inbound(judged, request, owner, until)
+        new = new_inbound(judged, request, owner, until)
         try:
-            result = await self._commit(partial(self._store, new))
+            result = await self._commit(
+                partial(store_message, new=new, note_contact=self._is_news(partner.name), now=self._now())
+            )
         except Exception:  # noqa: BLE001  whatever the store said: not committed, not acknowledged
             return self._not_stored(partner)
         if isinstance(result, Registered):
             return self._accepted(partner, judged, result.row)
         return await self._again(partner, request, judged, result)
 
-    def _store(self, new: NewInbound, conn: Transaction) -> Registered | Duplicate:
-        """The one unit: message, receipt and evidence; the partner's sign of life now and then."""
-        now = self._now()
-        result = inbox.register(conn, new, now)
-        if now - self._noted_at.get(new.partner, 0.0) >= _HEARD_SECONDS:
-            partner_state.contact_succeeded(conn, new.partner, received=True, now=now)
-        return result
-
     def _accepted(self, partner: Partner, judged: ReceivedMessage, row: InboundRow) -> WebAnswer:
         now = self._now()
-        if now - self._noted_at.get(partner.name, 0.0) >= _HEARD_SECONDS:
+        if self._is_news(partner.name):
             self._noted_at[partner.name] = now
         self._metrics.partner_last_success.labels(partner=partner.name, direction="inbound").set(now)
         self._count_received(partner, judged.message_type, "ping" if judged.is_ping else "accepted")
@@ -194,6 +187,9 @@ class PartnerReceiver:
                 self._on_received()
         return _signal(judged.receipt)
 
+    def _is_news(self, partner: str) -> bool:
+        return self._now() - self._noted_at.get(partner, 0.0) >= _HEARD_SECONDS
+
     async def _again(
         self, partner: Partner, request: WebRequest, judged: ReceivedMessage, known: Duplicate
     ) -> WebAnswer:
@@ -206,7 +202,7 @@ class PartnerReceiver:
         self._metrics.altered_duplicates.labels(partner=partner.name).inc()
         _log.event("message-altered", partner=partner.name, message_id=judged.message_id)
         detail = "this message id was used before, for other content"
-        fault = RemoteFault("EBMS:0003", "altered_duplicate", detail, ref_to_message_id=judged.message_id)
+        fault = RemoteFault("EBMS:0003", ALTERED_DUPLICATE, detail, ref_to_message_id=judged.message_id)
         signal = await self._workers.run(self._error_signal, fault, judged.message_id, partner)
         return await self._refuse(partner, request, fault, judged.message_id, signal)
 
@@ -228,19 +224,27 @@ class PartnerReceiver:
         message_id: str | None,
         signal: SignalBytes,
     ) -> WebAnswer:
-        refusal = _Refusal(fault.code, fault.reason, fault.detail)
+        refusal = Refusal(fault.code, fault.reason, fault.detail)
         return await self._keep_refusal(partner, request, refusal, message_id, _signal(signal))
 
     async def _keep_refusal(
         self,
         partner: Partner,
         request: WebRequest,
-        refusal: _Refusal,
+        refusal: Refusal,
         message_id: str | None,
         answer: WebAnswer,
     ) -> WebAnswer:
         """Commit the evidence of a refusal, then give it; 503 when the store could not."""
-        unit = partial(_record, partner.name, request, refusal, message_id, answer.body, self._now())
+        unit = partial(
+            store_refusal,
+            partner=partner.name,
+            request=request,
+            refusal=refusal,
+            message_id=message_id,
+            answer=answer.body,
+            now=self._now(),
+        )
         try:
             await self._commit(unit)
         except Exception:  # noqa: BLE001  a refusal without evidence is not given
@@ -282,70 +286,6 @@ class PartnerReceiver:
 
     def _count_refusal(self, partner: str, reason: str) -> None:
         self._metrics.message_refusals.labels(partner=partner, reason=reason).inc()
-
-
-@frozen
-class _Refusal:
-    code: str
-    reason: str
-    detail: str
-
-
-def _record(
-    partner: str,
-    request: WebRequest,
-    refusal: _Refusal,
-    message_id: str | None,
-    answer: bytes,
-    now: float,
-    conn: Transaction,
-) -> None:
-    if refusal.reason == "altered_duplicate":
-        journal.append(
-            conn,
-            event="security.altered_duplicate",
-            subject=f"partner:{partner}",
-            actor=partner,
-            digest=journal.digest(request.body),
-            detail=message_id or "",
-            now=now,
-        )
-    refusals.record_refusal(
-        conn,
-        side="partner",
-        party=partner,
-        message_id=message_id,
-        code=refusal.code,
-        reason=refusal.reason,
-        detail=refusal.detail,
-        body=request.body,
-        content_type=request.content_type,
-        answer=answer,
-        now=now,
-    )
-
-
-def _new_inbound(judged: ReceivedMessage, request: WebRequest, owner: str | None, until: float) -> NewInbound:
-    return NewInbound(
-        partner=judged.partner,
-        message_id=judged.message_id,
-        reference_digests=judged.reference_digests,
-        content_type=request.content_type,
-        body=request.body,
-        receipt_content_type=judged.receipt.content_type,
-        receipt=judged.receipt.body,
-        service=judged.service,
-        action=judged.action,
-        signer=fingerprint(judged.verified.signer),
-        conversation_id=judged.conversation_id,
-        ref_to_message_id=judged.ref_to_message_id,
-        order_key=judged.order_key,
-        priority=judged.priority,
-        # A ping is kept for its receipt, and has nothing to deliver.
-        state="acknowledged" if judged.is_ping else "received",
-        lease_owner=owner,
-        lease_until=until,
-    )
 
 
 def _signal(signal: SignalBytes) -> WebAnswer:

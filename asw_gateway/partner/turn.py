@@ -38,13 +38,18 @@ class Finished:
 
 @frozen(kw_only=True)
 class TurnOrder:
-    """What the channel asks for: `limit` more messages may leave if the partner is well."""
+    """What the channel asks for: `limit` more messages may leave if the partner is well.
+
+    `was_open` is what the channel last knew of its breaker: the receiver, or another node, may have closed
+    it in the store since, and what waits must be hastened all the same.
+    """
 
     now: float
     jitter: float
     limit: int
     finished: tuple[Finished, ...] = ()
     heard: bool = False
+    was_open: bool = False
     strikes: int = 0
 
 
@@ -100,7 +105,7 @@ class ChannelTurn:
                 reason=verdict.reason,
                 now=order.now,
             )
-        came_back = before.is_open and not verdict.breaker.is_open
+        came_back = (before.is_open or order.was_open) and not verdict.breaker.is_open
         delivered = any(each.outcome.receipt is not None for each in order.finished)
         if came_back or delivered:
             partner_state.contact_succeeded(conn, self.partner, received=not delivered, now=order.now)

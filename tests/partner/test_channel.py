@@ -347,6 +347,16 @@ class Outage(ChannelCase):
         self.assertEqual(self.row(id).state, "delivered")
         self.assertEqual(self.channel.state, "idle")
 
+    def test_contact_noted_by_the_receiver_first(self) -> None:
+        """The receiver's own commit may close the breaker before the channel looks: the effect is the same."""
+        id = self.queue(1)
+        self.sender.answer = BUSY
+        self.start()
+        self.database.now(partner_state.contact_succeeded, "th", received=True, now=self.clock.seconds())
+        self.sender.answer = RECEIPT
+        self.channel.heard_from()
+        self.assertEqual(self.row(id).state, "delivered")
+
     def test_ping_is_the_probe_when_nothing_is_due(self) -> None:
         """With its only message waiting for a later attempt, a ping asks; its answer frees the message."""
         id = self.queue(1)
