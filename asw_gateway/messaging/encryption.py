@@ -1,9 +1,9 @@
 """Message encryption by agreement: AES-GCM for the parts, one transported content key (eDelivery AS4 1.15
 §3.2.6).
 
-All parts are encrypted with one content key and a vector each; key, vectors and ephemeral keys are arguments,
-because this room makes no randomness. Decryption releases nothing before the authentication tag has been
-checked.
+All parts are encrypted with one content key and a vector each; key, vectors and ephemeral keys are
+arguments, because this room makes no randomness. Decryption releases nothing before the authentication tag
+has been checked.
 """
 
 from __future__ import annotations

@@ -16,9 +16,8 @@ class RemoteFault(Exception):
     """The peer sent something we refuse.
 
     ``code`` is an EBMS code, ``reason`` a bounded word for metrics (one of REASONS), ``detail`` a plain
-    sentence that is safe to log and to send back. ``ref_to_message_id`` is the refused message's id, where it
-    was
-    readable.
+    sentence that is safe to log and to send back. ``ref_to_message_id`` is the refused message's id, where
+    it was readable.
     """
 
     def __init__(self, code: str, reason: str, detail: str, *, ref_to_message_id: str | None = None) -> None:

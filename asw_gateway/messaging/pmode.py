@@ -21,8 +21,8 @@ RESPONDER_ROLE = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/
 class SecurityProfile:
     """Which WS-Security suite protects the messages of an agreement (eDelivery AS4 1.15, or the 2.0 suite).
 
-    ``timestamp`` asks for a wsu:Timestamp, which makes an identical retry impossible; leave it off unless the
-    agreement demands it.
+    ``timestamp`` asks for a wsu:Timestamp, which makes an identical retry impossible; leave it off unless
+    the agreement demands it.
     """
 
     name: str = field(default=EDELIVERY_1_15, validator=validators.in_((EDELIVERY_1_15, EDELIVERY_2_0)))

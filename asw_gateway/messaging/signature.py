@@ -1,8 +1,8 @@
 """Writing a WS-Security header: signed references in canonical form, so that nothing is parsed to be signed.
 
-Every text here is written exactly as exclusive canonical XML would write it (namespaces on the signed element
-itself, sorted attributes, no empty-element tags); tests compare with the canonical form of the parsed
-message.
+Every text here is written exactly as exclusive canonical XML would write it (namespaces on the signed
+element itself, sorted attributes, no empty-element tags); tests compare with the canonical form of the
+parsed message.
 """
 
 from __future__ import annotations

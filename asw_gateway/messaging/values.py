@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from attrs import field, frozen
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 MAX_TEXT_CHARS = 1024
 """Longest identifier or property value that a header may carry."""
 
@@ -17,7 +19,7 @@ def bounded_text(longest: int = MAX_TEXT_CHARS, *, shortest: int = 1) -> Callabl
     def check(instance: object, attribute: Any, value: str) -> None:
         if not isinstance(value, str) or not shortest <= len(value) <= longest:
             raise ValueError(f"{attribute.name} must be {shortest} to {longest} characters")
-        if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        if _CONTROL.search(value) is not None:
             raise ValueError(f"{attribute.name} must not contain control characters")
 
     return check

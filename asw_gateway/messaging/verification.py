@@ -2,8 +2,7 @@
 
 References are resolved by exact identifier and only to the positions a signature may cover: the eb:Messaging
 header, the SOAP Body, the security header's own token and timestamp, and the MIME parts. Header, body and
-every part
-must be covered exactly once, so nothing can be moved, wrapped or added.
+every part must be covered exactly once, so nothing can be moved, wrapped or added.
 """
 
 from __future__ import annotations

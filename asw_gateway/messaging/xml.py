@@ -1,7 +1,8 @@
 """The one hardened XML parser of the gateway, canonical form, and digests.
 
-No document type, no entities, no network, bounded size and depth; comments are dropped while parsing, so that
-text cannot be split by one. One parser per thread, because threads that share a parser wait for each other.
+No document type, no entities, no network, bounded size and depth; comments are dropped while parsing, so
+that text cannot be split by one. One parser per thread, because threads that share a parser wait for each
+other.
 """
 
 from __future__ import annotations
