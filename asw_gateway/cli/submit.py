@@ -1,4 +1,4 @@
-"""`aswctl submit FILE…`: hand Envelopes to the gateway as the portal does, with a portal client's certificate."""
+"""`aswctl submit FILE…`: hand Envelopes to the gateway as the portal does, with its certificate."""
 
 from __future__ import annotations
 

@@ -132,7 +132,8 @@ class Feed:
             "sequence": done.entry.sequence,
             "id": done.entry.entry_id,
             "result": done.entry.result,
-            "acknowledged_at": done.entry.acknowledged_at,
+            # SQLite's RETURNING gives a whole number of seconds as an integer, a later read as a float
+            "acknowledged_at": float(done.entry.acknowledged_at or 0.0),
         }
         if done.first:
             self._metrics.acknowledgements.labels(result=result).inc()
