@@ -14,8 +14,7 @@ from asw_gateway.exchange.submission import Accepted, Refused, check_submission
 from asw_gateway.messaging.signal import Receipt, read_signal
 from asw_gateway.translation.envelope import read_envelope
 from simulators import documents
-
-from .world import NOW, Gateway, catalogue, gateway
+from tests.exchange.world import NOW, Gateway, catalogue, gateway
 
 VN = gateway("VN", "TH")
 TH = gateway("TH", "VN")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from asw_gateway.exchange.routing import check_capability, check_partner, find_partner
 from asw_gateway.messaging.party import Partner
 from asw_gateway.translation.problem import Problem
-
-from .builders import own_gateway, partner
+from tests.exchange.builders import own_gateway, partner
 
 TH = partner("TH")
 
