@@ -1,1 +1,1 @@
-"""What a message is: parties and agreements, the AS4 envelope, its packaging, signatures and signals. Pure."""
+"""What a message is: parties, agreements, the AS4 envelope, its packaging, signatures and signals. Pure."""

@@ -129,7 +129,7 @@ class PinnedCertificate:
 
 @lru_cache(maxsize=1024)
 def pinned(certificate: x509.Certificate) -> PinnedCertificate:
-    """What verification needs of a certificate; raises :class:`LocalFault` for a key too weak to be pinned."""
+    """What verification needs of a certificate; raises :class:`LocalFault` for a key too weak to pin."""
     key = certificate.public_key()
     algorithm = _algorithm_for(key)
     assert isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey)

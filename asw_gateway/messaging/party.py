@@ -26,7 +26,7 @@ class Contact:
 
 @frozen(kw_only=True)
 class DocumentCapability:
-    """A document type the partner takes: its versions, its kinds (empty means all) and the largest document."""
+    """A document type the partner takes: versions, kinds (empty means all) and the largest document."""
 
     document_type: str
     versions: tuple[str, ...] = ()

@@ -29,7 +29,7 @@ from asw_gateway.messaging.verification import ReceivedReference, verify_signatu
 
 @frozen(kw_only=True)
 class RawMessage:
-    """A message whose form is right; nothing in it may be trusted yet. Exactly one of the first two is set."""
+    """A message whose form is right and whose content is not yet trusted; one of the first two is set."""
 
     user_message: UserMessage | None
     signal: ReceivedReceipt | ReceivedErrors | None
