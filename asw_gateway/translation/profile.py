@@ -51,6 +51,10 @@ class ProfileFault(Exception):
         super().__init__(f"profile {name}: " + "; ".join(map(str, self.problems)))
 
 
+# libxml2 finds included files through one process-wide loader: threads must compile one after another.
+_COMPILING = threading.Lock()
+
+
 @frozen
 class FactPath:
     """Where a fact stands on one side: an ElementPath below the root, and the row with its conversion."""
@@ -112,17 +116,20 @@ class Profile:
         """The compiled objects of the calling thread, made at its first call."""
         compiled: Compiled | None = getattr(self._threads, "compiled", None)
         if compiled is None:
-            names = {self.national_schema, *(kind.asean_schema for kind in self.kinds)}
-            compiled = Compiled(
-                schemas={name: compile_schema(self.files, name) for name in sorted(names)},
-                stylesheets={
-                    side: etree.XSLT(etree.fromstring(source))
-                    for side, source in self.stylesheet_sources.items()
-                },
-                rules=compile_rules(parse_file(self.files, self.rules_file)),
-            )
+            with _COMPILING:
+                compiled = self._compile()
             self._threads.compiled = compiled
         return compiled
+
+    def _compile(self) -> Compiled:
+        names = {self.national_schema, *(kind.asean_schema for kind in self.kinds)}
+        return Compiled(
+            schemas={name: compile_schema(self.files, name) for name in sorted(names)},
+            stylesheets={
+                side: etree.XSLT(etree.fromstring(source)) for side, source in self.stylesheet_sources.items()
+            },
+            rules=compile_rules(parse_file(self.files, self.rules_file)),
+        )
 
     def __reduce__(self) -> Any:
         raise TypeError("a profile holds compiled objects of a thread; load it anew from its files")
