@@ -212,7 +212,9 @@ class Channel(Service):
         self._report.turn(result)
         for finished, decision in result.decisions:
             self._report.attempt(finished, decision)
-        if any(decision is not None and decision.notice for _, decision in result.decisions):
+        decisions = [decision for _, decision in result.decisions if decision is not None]
+        # The end of a message may tell the portal of its successors, even if it was not the portal's own.
+        if any(decision.notice or decision.next_attempt_at is None for decision in decisions):
             self._on_feed()
         self._pace.claimed(len(result.claimed))
         for due in result.claimed:

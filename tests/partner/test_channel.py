@@ -348,7 +348,7 @@ class Outage(ChannelCase):
         self.assertEqual(self.channel.state, "idle")
 
     def test_contact_noted_by_the_receiver_first(self) -> None:
-        """The receiver's own commit may close the breaker before the channel looks: the effect is the same."""
+        """The receiver may close the breaker in the store before the channel looks: it works the same."""
         id = self.queue(1)
         self.sender.answer = BUSY
         self.start()
