@@ -32,12 +32,8 @@ def body_columns() -> list[Column[object]]:
         Column("content_type", Text, nullable=False, comment="media type, with parameters, of the bytes"),
         Column("size_bytes", BigInteger, nullable=False, comment="length of the whole body, bytes"),
         Column("body", LargeBinary, comment="the bytes when short enough to stand inline, else NULL"),
-        Column(
-            "staging_id",
-            Text,
-            ForeignKey("body_staging.staging_id"),
-            comment="where the chunks are when the body is long, else NULL",
-        ),
+        # No foreign key: deleting an orphan would search every table that has bodies.
+        Column("staging_id", Text, comment="where the chunks are when the body is long, else NULL"),
     ]
 
 

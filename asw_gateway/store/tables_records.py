@@ -60,6 +60,7 @@ documents = Table(
     Column("created_at", Double, nullable=False, comment="first known, UTC epoch seconds"),
     Column("updated_at", Double, nullable=False, comment="last change, UTC epoch seconds"),
     UniqueConstraint("direction", "party", "document_type", "document_number", name="uq_documents"),
+    Index("ix_documents_number", "document_number", "document_type"),
 )
 
 document_versions = Table(

@@ -64,6 +64,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("direction", "party", "document_type", "document_number", name="uq_documents"),
     )
+    op.create_index("ix_documents_number", "documents", ["document_number", "document_type"], unique=False)
     op.create_table(
         "feed_counter",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False, comment="always 1"),
@@ -569,10 +570,6 @@ def upgrade() -> None:
             ["id"],
             ["inbox.id"],
         ),
-        sa.ForeignKeyConstraint(
-            ["staging_id"],
-            ["body_staging.staging_id"],
-        ),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
@@ -610,10 +607,6 @@ def upgrade() -> None:
             ["id"],
             ["outbox.id"],
         ),
-        sa.ForeignKeyConstraint(
-            ["staging_id"],
-            ["body_staging.staging_id"],
-        ),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
@@ -639,10 +632,6 @@ def upgrade() -> None:
             ["id"],
             ["outbox.id"],
         ),
-        sa.ForeignKeyConstraint(
-            ["staging_id"],
-            ["body_staging.staging_id"],
-        ),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
@@ -667,10 +656,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["sequence"],
             ["feed.sequence"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["staging_id"],
-            ["body_staging.staging_id"],
         ),
         sa.PrimaryKeyConstraint("sequence"),
     )
