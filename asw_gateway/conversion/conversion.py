@@ -85,17 +85,21 @@ class Conversion(Service):
 
     def on_submitted(self, message: SubmittedMessage | None = None) -> None:
         """A submission is committed; with ``message`` (leased to this node) the store is not read again."""
-        if message is not None and message.row.lease_owner == self._doors.node and self.running:
-            self._outbound.offer(message)
-        else:
+        if message is None or message.row.lease_owner != self._doors.node:
             self._outbound.wake()
+        elif not self._outbound.offer(message):
+            giving_back = Deferred.fromCoroutine(self._outbound_desk.give_back([message]))
+            giving_back.addCallbacks(lambda _: self._outbound.wake(), self._failed)
 
     def on_received(self, row: InboundRow | None = None, verified: VerifiedMessage | None = None) -> None:
         """A partner's message is committed; one that is leased to this node is not read from the store."""
-        if row is not None and verified is not None and row.lease_owner == self._doors.node and self.running:
-            self._inbound.offer(Received(row=row, verified=verified))
-        else:
+        if row is None or row.lease_owner != self._doors.node:
             self._inbound.wake()
+            return
+        received = Received(row=row, verified=verified)
+        if not self._inbound.offer(received):
+            giving_back = Deferred.fromCoroutine(self._inbound_desk.give_back([received]))
+            giving_back.addCallbacks(lambda _: self._inbound.wake(), self._failed)
 
     async def convert_again(self, inbound_id: int, *, actor: str) -> bool:
         """Operator's act: convert an unconvertible message again; False if it is not one."""

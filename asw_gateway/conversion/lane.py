@@ -15,6 +15,8 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 T = TypeVar("T")
+#: How many items may wait in memory for each place in work; a burst beyond it stays in the store.
+WAITING_PER_PLACE = 32
 
 
 class Lane(Generic[T]):
@@ -72,11 +74,13 @@ class Lane(Generic[T]):
         self._more = True
         self._pump()
 
-    def offer(self, item: T) -> None:
-        """Take an item that is already leased to this node, without a look at the store."""
-        if self._started:
-            self._backlog.append(item)
-            self._pump()
+    def offer(self, item: T) -> bool:
+        """Take an item that is already leased to this node; False if too many wait in memory already."""
+        if not self._started or len(self._backlog) >= WAITING_PER_PLACE * self._width:
+            return False
+        self._backlog.append(item)
+        self._pump()
+        return True
 
     async def stop(self) -> list[T]:
         """Take nothing new, wait for what is in work; give the leased items that were not begun."""

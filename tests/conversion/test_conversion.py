@@ -63,6 +63,19 @@ class ConversionTests(SynchronousTestCase):
         row = self.vn.submit(form_d(), hand_over=True)
         self.assertEqual((row.state, row.lease_owner), ("queued", None))
 
+    def test_a_burst_is_converted_whole_although_little_of_it_waits_in_memory(self) -> None:
+        held = HeldWorkers()
+        node = self.node("VN", "TH", workers=held)
+        with mock.patch("asw_gateway.conversion.lane.WAITING_PER_PLACE", 0):
+            leased = node.conversion.lease()[0]
+            rows = [node.submit(form_d(f"f{n}", NUMBER[:-1] + str(n)), hand_over=True) for n in range(3)]
+        self.assertIsNotNone(leased)
+        self.assertEqual([row.state for row in rows], ["submitted"] * 3)
+        while held.jobs:
+            held.finish()
+        self.assertEqual([node.outbound(row.id).state for row in rows], ["queued"] * 3)
+        self.assertEqual(node.statuses(), ["queued"] * 3)
+
     def test_the_whole_story_of_a_certificate(self) -> None:
         for hand_over in (False, True):
             number = NUMBER[:-1] + ("4" if hand_over else "5")

@@ -181,6 +181,12 @@ class LaneTests(SynchronousTestCase):
             lane.offer(Item(number))
         self.assertFalse(lane.has_room)
 
+    def test_a_burst_beyond_the_backlog_is_not_taken_into_memory(self) -> None:
+        lane = self.desk.lane(width=1)
+        lane.start()
+        taken = [lane.offer(Item(number)) for number in range(40)]
+        self.assertEqual(taken, [True] * 33 + [False] * 7)
+
 
 @given(
     keys=st.lists(st.sampled_from(["a", "b", "c", None]), max_size=25),
