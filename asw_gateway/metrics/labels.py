@@ -22,7 +22,7 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "received": ("accepted", "duplicate", "refused", "ping"),
     "outbound_state": ("submitted", "queued", "held", "sending", "failed"),
     "inbound_state": ("received", "parked", "unconvertible", "available"),
-    "channel_state": ("idle", "sending", "backing_off", "suspended", "draining", "stopped"),
+    "channel_state": ("idle", "sending", "backing_off", "paused", "draining", "stopped"),
     "direction": ("outbound", "inbound"),
     "acknowledgement": ("ok", "ok-with-warnings", "not-readable"),
     "listener": ("partner", "portal", "operators"),
