@@ -247,8 +247,8 @@ def test_a_faulty_technical_error_is_never_answered() -> None:
     there = converted(TH, arrived(TH, out))
     assert isinstance(there, Converted)
     at_vn = evolve(VN, partner=evolve(VN.partner, seal_certificates=VN.partner.signing_certificates))
-    refused = converted(evolve(TH, partner=evolve(TH.partner, seal_certificates=TH.partner.signing_certificates)),
-                        arrived(TH, out))  # fmt: skip
+    doubtful = evolve(TH, partner=evolve(TH.partner, seal_certificates=TH.partner.signing_certificates))
+    refused = converted(doubtful, arrived(TH, out))
     assert isinstance(refused, Answered)
     row = Row(
         document_type="atiga-form-d", kind="technical-error", document_number=NUMBER, conversation_id="D",
