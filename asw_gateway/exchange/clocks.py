@@ -9,11 +9,6 @@ VIET_NAM = timezone(timedelta(hours=7))
 DAY_SECONDS = 86_400.0
 #: A cancellation waits this long for its original, then it is answered as an unknown reference.
 PARKING_SECONDS = 30 * DAY_SECONDS
-#: OCP Rule 30(3)(a): a rejection is told to the issuing side within 60 days of receipt.
-REJECTION_NOTICE_SECONDS = 60 * DAY_SECONDS
-#: OCP Rule 18: a retroactive check is answered within 90 days, the whole procedure ends after 180.
-VERIFICATION_REPLY_SECONDS = 90 * DAY_SECONDS
-VERIFICATION_END_SECONDS = 180 * DAY_SECONDS
 
 
 def national_date(now: float) -> date:
