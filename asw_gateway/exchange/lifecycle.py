@@ -262,6 +262,8 @@ INBOUND_FINAL = frozenset({_I.REFUSED, _I.REJECTED_BY_RULES, _I.ACKNOWLEDGED})
 DOCUMENT_FINAL = frozenset({_D.UTILISED, _D.CANCELLED, _D.REPLACED, _D.EXPIRED})
 #: Final states after which later messages of the same order key are held until replay or discard.
 OUTBOUND_BLOCKS_KEY = frozenset({_O.FAILED, _O.EXPIRED})
+#: The dead-letter list.
+OUTBOUND_DEAD_LETTERS = OUTBOUND_BLOCKS_KEY
 
 _S = TypeVar("_S", bound=StrEnum)
 _E = TypeVar("_E", bound=StrEnum)
