@@ -1,4 +1,4 @@
-"""A gateway of Viet Nam with its feed, in memory: the real profiles, the real store, no sockets, a clock that waits."""
+"""A gateway of Viet Nam with its feed, in memory: real profiles, real store, no sockets, a still clock."""
 
 from __future__ import annotations
 
