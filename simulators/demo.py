@@ -92,15 +92,17 @@ class Demo:
         self._progress.stage("Bad documents: refused at once, told later, or refused by the partner")
         broken = self._traffic.form_d("VN", "TH", fault="schema")
         self._wait(lambda: self._has(broken, "00"), "the broken document is refused with 00")
-        document = self._document(broken)
-        for code, text in document.errors if document is not None else ():
-            self._progress.say(f"00 {code}: {text}")
+        self._tell_problems(broken, "00 ")
         ruled_out = self._traffic.form_d("VN", "TH", fault="rule")
         self._wait(lambda: self._has(ruled_out, "99", "rejected"), "a rule fault is told by STATUS")
+        self._tell_problems(ruled_out, "STATUS rejected ")
         unknown = self._traffic.form_d("VN", "TH", fault="partner-code")
         self._wait(
             lambda: self._has(unknown, RECEIPTED, "rejected"),
             "the partner receipts a document and answers with a technical error",
+        )
+        self._wait(
+            lambda: self._tell_problems(unknown, "technical error "), "the technical error is on the feed"
         )
         self._settle("bad documents")
 
@@ -200,6 +202,14 @@ class Demo:
     def _document(self, posted: Posted) -> Document | None:
         """None until its portal has seen the file."""
         return self._watch.documents.get((posted.party, posted.message_id))
+
+    def _tell_problems(self, posted: Posted, prefix: str) -> bool:
+        """False while nothing was complained of yet."""
+        document = self._document(posted)
+        problems = document.problems if document is not None else []
+        for problem in dict.fromkeys(problems):
+            self._progress.say(prefix + problem)
+        return bool(problems)
 
     def _has(self, posted: Posted, *words: str) -> bool:
         document = self._document(posted)

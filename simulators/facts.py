@@ -6,6 +6,7 @@ Standard library only, so that the checker shares no code with the gateway that 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from attrs import frozen
@@ -15,6 +16,8 @@ ENDED = frozenset({"rejected", "failed", "expired", "cancelled"})
 """Words of STATUS messages: delivered with a valid receipt; ended otherwise."""
 
 TECHNICAL_ERROR = "TechnicalError"
+CUSTOMS_WORDS = frozenset({"UTL", "UTP", "REJ", "SUS", "VAL"})
+"""Results of a customs response; a STATUS message that only repeats one has it as its reason."""
 
 
 @frozen(kw_only=True)
@@ -22,7 +25,9 @@ class Facts:
     """content: the name of the business element.  number: the document's own number, or the one it answers.
     replaces: the number of the document it takes the place of.  export_country, import_country: as in the
     content.  status: the answer of a customs response ("UTL"), or
-    the word of a STATUS message ("receipted").  about: the messageId that a STATUS message is about.
+    the word of a STATUS message ("receipted"; "customs UTL" when customs abroad said so).  about: the
+    messageId that a STATUS message is about.
+    problems: what a STATUS message or technical error complains of.
     digest: SHA-256 of the canonical content.
     """
 
@@ -38,6 +43,7 @@ class Facts:
     replaces: str = ""
     status: str = ""
     about: str = ""
+    problems: tuple[str, ...] = ()
     digest: str = ""
 
     def across_from(self, party: str) -> str:
@@ -74,8 +80,9 @@ def read_facts(envelope: str | bytes) -> Facts:
         import_country=fact("ImportCountry"),
         number=fact("AnsweredNumber", "Number"),
         replaces=fact("Replaces/Number"),
-        status=fact("Status"),
+        status=f"customs {reason}" if (reason := fact("Reason")) in CUSTOMS_WORDS else fact("Status"),
         about=fact("MessageId"),
+        problems=tuple(_problems(content)),
         digest=_digest(content),
     )
 
@@ -85,6 +92,14 @@ def withdrawn_by(facts: Facts) -> tuple[str, ...]:
     if facts.type != "20":
         return ()
     return (facts.number,) if facts.function == "03" else (facts.replaces,) if facts.replaces else ()
+
+
+def _problems(content: ElementTree.Element) -> Iterator[str]:
+    for problem in content.iterfind("Problems/Problem"):
+        yield f"{problem.get('rule')}: {problem.findtext('Message')}"
+    if content.tag == TECHNICAL_ERROR:
+        for error in content.iterfind("Error"):
+            yield f"{error.findtext('Code')}: {error.findtext('Description')}"
 
 
 def _digest(content: ElementTree.Element) -> str:

@@ -7,7 +7,8 @@ A line is `{"at": <UTC epoch seconds>, "party": "VN", "event": "…", …}`.  Ev
     attempt        message_id attempt
     answer         message_id function ("99" | "00") http_status errors (list of [code, text])
     no-answer      message_id reason
-    entry          sequence id kind message_id document_type type function number origin status about digest
+    entry          sequence id kind message_id document_type type function number origin status about
+                   problems content digest
     acknowledged   sequence result
     stopped
 

@@ -34,8 +34,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater, react
 from twisted.python.failure import Failure
 
+from simulators.documents import customs_response
 from simulators.facts import Facts, read_facts, withdrawn_by
 from simulators.ledger import Ledger, read_ledger, write_file_durably
+from simulators.office import CustomsOffice
 from simulators.portal_client import Answer, FeedEntry, FeedUnavailable, PortalClient
 
 
@@ -111,6 +113,7 @@ class PortalSimulator:
         self._resume(path)
         self._ledger = Ledger(path, party=self._party, now=self._now)
         self._ledger.write("started", pid=os.getpid())
+        self._stopping = False
         self.broken: Deferred[None] = Deferred()
         self._running = [Deferred.fromCoroutine(self._submit_all()), Deferred.fromCoroutine(self._read_all())]
         for running in self._running:
@@ -123,6 +126,7 @@ class PortalSimulator:
 
     async def stop(self) -> None:
         """Fires when every loop has ended; whatever had no answer will be sent again after the next start."""
+        self._stopping = True
         for running in [*self._running, *self._submitting.values()]:
             running.cancel()
             await running
@@ -267,6 +271,8 @@ class PortalSimulator:
             digest=facts.digest,
             status=facts.status,
             about=facts.about,
+            problems=list(facts.problems),
+            content=facts.content,
         )
         return result, detail
 
@@ -291,8 +297,11 @@ class PortalSimulator:
                 del self._desk[path]
                 path.rename(self._directory / "outgoing" / path.name)
 
-    def _sleep(self, seconds: float) -> Deferred[None]:
-        return deferLater(self._reactor, seconds, lambda: None)
+    async def _sleep(self, seconds: float) -> None:
+        """A cancelled request may look like a broken one: nobody starts to wait after `stop`."""
+        if self._stopping:
+            raise CancelledError
+        await deferLater(self._reactor, seconds, lambda: None)
 
 
 def _facts_or_file_name(envelope: bytes, path: Path) -> Facts:
@@ -319,9 +328,8 @@ def main(arguments: list[str]) -> None:
     react(lambda reactor: Deferred.fromCoroutine(_run(reactor, settings, chosen.config.parent)))
 
 
-async def _run(reactor: Any, settings: dict[str, Any], base: Path) -> None:
-    from simulators.office import CustomsOffice
-
+def build(reactor: Any, settings: dict[str, Any], base: Path) -> PortalSimulator:
+    """A portal from its portal.toml; file names are relative to `base`."""
     client = PortalClient.over_tls(
         reactor,
         settings["feed"],
@@ -330,9 +338,12 @@ async def _run(reactor: Any, settings: dict[str, Any], base: Path) -> None:
         key_file=base / settings["key"],
     )
     office = CustomsOffice(
-        country=settings["party"], seed=settings.get("seed", 1), **settings.get("office", {})
+        country=settings["party"],
+        write=customs_response,
+        seed=settings.get("seed", 1),
+        **settings.get("office", {}),
     )
-    portal = PortalSimulator(
+    return PortalSimulator(
         feed=client,
         party=settings["party"],
         directory=base / settings["directory"],
@@ -340,12 +351,13 @@ async def _run(reactor: Any, settings: dict[str, Any], base: Path) -> None:
         office=office,
         **settings.get("pace", {}),
     )
+
+
+async def _run(reactor: Any, settings: dict[str, Any], base: Path) -> None:
+    portal = build(reactor, settings, base)
     portal.start()
-    print(
-        f"portal {settings['party']} talks to {settings['feed']}; drop Envelopes into "
-        f"{base / settings['directory'] / 'outgoing'}",
-        flush=True,
-    )
+    outgoing = base / settings["directory"] / "outgoing"
+    print(f"{settings['party']} talks to {settings['feed']}; drop Envelopes into {outgoing}", flush=True)
     reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(portal.stop()))
     await portal.broken
 

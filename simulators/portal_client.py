@@ -18,7 +18,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from attrs import frozen
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.ssl import (
     Certificate,
@@ -181,7 +181,7 @@ class PortalClient:
         both.addTimeout(timeout, self._reactor)
         try:
             return await both
-        except FeedUnavailable:
+        except (FeedUnavailable, CancelledError):
             raise
         except Exception as fault:
             if isinstance(fault, OSError) or type(fault).__module__.startswith(("OpenSSL", "twisted")):

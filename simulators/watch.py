@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import Factory, define
 
-from simulators.facts import ENDED, RECEIPTED
+from simulators.facts import ENDED, RECEIPTED, TECHNICAL_ERROR
 
 ANSWERED_FUNCTIONS = frozenset({"01", "02"})
 RESPONSE_FUNCTION = "05"
@@ -19,7 +19,10 @@ OPTIONAL_FUNCTIONS = frozenset({"04"})
 
 @define
 class Document:
-    """One submission of one portal, and what became of it.  `steps`: (word, UTC epoch seconds), in order."""
+    """One submission of one portal, and what became of it.
+
+    problems: all that it was told is wrong with it.  steps: (word, UTC epoch seconds), in order.
+    """
 
     party: str
     message_id: str
@@ -30,7 +33,7 @@ class Document:
     status: str
     replaces: str = ""
     steps: list[tuple[str, float]] = Factory(list)
-    errors: list[tuple[str, str]] = Factory(list)
+    problems: list[str] = Factory(list)
 
     @property
     def words(self) -> set[str]:
@@ -125,11 +128,17 @@ class Watch:
         elif event == "answer":
             document = self.documents[party, record["message_id"]]
             document.steps.append((record["function"], at))
-            document.errors += [(code, text) for code, text in record["errors"]]
+            document.problems += [f"{code}: {text}" for code, text in record["errors"]]
         elif event == "entry":
             self.entries[party] += 1
             if record["type"] == "21" and (party, record["about"]) in self.documents:
-                self.documents[party, record["about"]].steps.append((record["status"], at))
+                document = self.documents[party, record["about"]]
+                document.steps.append((record["status"], at))
+                document.problems += record["problems"]
+            elif record["content"] == TECHNICAL_ERROR:
+                for document in self.of(party, record["origin"] or None):
+                    if document.number == record["number"]:
+                        document.problems += record["problems"]
             elif record["type"] == "20":
                 key = (record["origin"], party, record["function"], record["number"], record["status"])
                 self._early.setdefault(key, []).append(at)

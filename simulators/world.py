@@ -161,7 +161,7 @@ class World:
             )
             stack.callback(connection.close)
             while True:
-                connection.request("GET", f"/feed/v1/messages?after={after}")
+                connection.request("GET", f"/feed/v1/messages?after={after}&wait=0")
                 response = connection.getresponse()
                 body = response.read()
                 if response.status != 200:
@@ -190,8 +190,15 @@ class World:
         }
 
     def _gateway(self, site: Site) -> Process:
-        command = [sys.executable, "-m", "twisted", "--log-format", "json", "asw-gateway"]
-        command += ["--config", str(site.gateway_file)]
+        twistd = [str(Path(sys.executable).with_name("twistd")), "--nodaemon", "--pidfile="]
+        command = [
+            *twistd,
+            "--logger",
+            "asw_gateway.logs.stdout",
+            "asw-gateway",
+            "--config",
+            str(site.gateway_file),
+        ]
         return self._process(f"gateway {site.country}", command, site.directory / "gateway.log")
 
     def _portal(self, site: Site) -> Process:

@@ -43,12 +43,19 @@ class Region:
         self.ledgers[party].write("answer", message_id=message_id, function=answer, errors=errors)
 
     def tell(self, party: str, about: str, status: str) -> None:
-        self.ledgers[party].write("entry", sequence=0, type="21", about=about, status=status)
+        self.ledgers[party].write("entry", sequence=0, type="21", about=about, status=status, problems=[])
 
     def deliver(self, party: str, function: str = "01", status: str = "") -> None:
         origin = "TH" if party == "VN" else "VN"
         self.ledgers[party].write(
-            "entry", sequence=0, type="20", function=function, number=NUMBER, origin=origin, status=status
+            "entry",
+            sequence=0,
+            type="20",
+            function=function,
+            number=NUMBER,
+            origin=origin,
+            status=status,
+            content="FormD",
         )
 
     def open_ids(self) -> list[str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+from twisted.internet.task import Clock
+
 from asw_gateway.config import load
+from simulators.portal import build
 from simulators.world import World
 from simulators.world_files import Agreement, PortalHabits
 
@@ -38,6 +41,9 @@ def test_a_portal_finds_its_own_gateway(tmp_path: Path) -> None:
             assert settings["party"] == country
             assert settings["seed"] == 7
             assert settings["pace"] == {"documents_per_second": 50.0}
+            portal = build(Clock(), settings, site.portal_file.parent)
+            portal.start()
+            assert (site.portal_directory / "ledger.jsonl").exists()
             assert all(Path(settings[name]).exists() for name in ("ca", "certificate", "key"))
 
 
