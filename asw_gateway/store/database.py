@@ -254,7 +254,7 @@ class Database:
 
 def _fire(group: list[_Waiting]) -> None:
     for unit in group:
-        if unit.deferred is None:
+        if unit.deferred is None or unit.cancelled:  # whoever cancelled has had its answer
             continue
         if unit.error is not None:
             unit.deferred.errback(unit.error)
