@@ -17,9 +17,7 @@ class CompilingTests(TestCase):
     def test_threads_that_compile_at_the_same_moment(self) -> None:
         """libxml2 finds included schemas through one process-wide loader: compiling must not interleave."""
         files = read_profiles(PROFILES)
-        profile = load_profile(
-            "atiga-form-d-2022", files.profiles["atiga-form-d-2022"], files.reference
-        )
+        profile = load_profile("atiga-form-d-2022", files.profiles["atiga-form-d-2022"], files.reference)
         for _ in range(12):
             barrier = Barrier(4)
 
