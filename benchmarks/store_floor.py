@@ -2,8 +2,8 @@
 
     python benchmarks/store_floor.py [--messages 3000] [--group 32] [--backlog 0] [--postgresql URL]
 
-Prints microseconds per message for each step of the way out and in, then the floor and the ratio. `--backlog` puts
-that many queued messages of another document into the table first: the steps should cost the same.
+Prints microseconds per message for each step of the way out and in, then the floor and the ratio.
+`--backlog` puts that many queued messages into the table first: the steps should cost the same.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ DIGESTS = tuple((f"cid:{number}@vn.example", "A" * 44) for number in range(4))
 def outbound(number: int) -> NewOutbound:
     return NewOutbound(
         origin="portal", sender_identity="VNSW", national_message_id=f"N-{number}", partner="th",
-        document_type="atiga-form-d", profile="atiga-form-d-2.1", kind="certificate", document_number=f"D-{number}",
-        order_key=f'["th","atiga-form-d","D-{number}"]', priority=2, expires_at=NOW + 1e6, digest="d" * 64,
-        body=NATIONAL, lease_owner="bench", lease_until=NOW + 60,
+        document_type="atiga-form-d", profile="atiga-form-d-2.1", kind="certificate",
+        document_number=f"D-{number}", order_key=f'["th","atiga-form-d","D-{number}"]', priority=2,
+        expires_at=NOW + 1e6, digest="d" * 64, body=NATIONAL, lease_owner="bench", lease_until=NOW + 60,
     )  # fmt: skip
 
 
 def inbound(number: int) -> NewInbound:
     return NewInbound(
-        partner="th", message_id=f"{number}@th.example", reference_digests=DIGESTS, content_type="multipart/related",
-        body=SEALED, receipt_content_type="application/soap+xml", receipt=RECEIPT, service="s", action="a",
+        partner="th", message_id=f"{number}@th.example", reference_digests=DIGESTS,
+        content_type="multipart/related", body=SEALED, receipt_content_type="application/soap+xml", receipt=RECEIPT, service="s", action="a",
         signer="f" * 64, lease_owner="bench", lease_until=NOW + 60,
     )  # fmt: skip
 
@@ -89,8 +89,8 @@ def fill(writer: Writer, rows: int) -> None:
 
     def work(conn: Transaction) -> None:
         sql = f"""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
-        INSERT INTO outbox (origin, sender_identity, national_message_id, digest, partner, document_type, profile,
-          kind, document_number, order_key, open_key, priority, state, attempt, next_attempt_at, expires_at,
+        INSERT INTO outbox (origin, sender_identity, national_message_id, digest, partner, document_type,
+          profile, kind, document_number, order_key, open_key, priority, state, attempt, next_attempt_at, expires_at,
           lease_until, created_at, message_id)
         SELECT 'portal', 'OLD', 'N' || i, 'd', 'th', 'atiga-form-d', 'p', 'certificate', 'O' || i,
           'k' || i, 'k' || i, 2, 'queued', 1, {NOW} + 1e6, {NOW} + 1e7, 0, {NOW}, 'old' || i FROM n"""  # noqa: S608
@@ -130,7 +130,7 @@ def ours(url: str, messages: int, size: int, backlog: int) -> dict[str, float]:
 
 
 def floor(path: Path, messages: int, size: int) -> dict[str, float]:
-    """The least that must be written, without our code: small rows, bodies beside them, one update a state."""
+    """The least that must be written, without our code: small rows, bodies beside them, an update a state."""
     db = sqlite3.connect(path, isolation_level=None)
     for pragma in ("journal_mode=WAL", "synchronous=FULL"):
         db.execute(f"PRAGMA {pragma}")
@@ -193,9 +193,8 @@ def main() -> None:
         least = floor(path / "floor.db", given.messages, given.group)
         found = ours(url, given.messages, given.group, given.backlog)
     engine = make_url(url).get_backend_name()
-    print(
-        f"{engine}, {given.messages} messages, {given.group} units a commit, backlog {given.backlog}; us a message"
-    )
+    what = f"{given.messages} messages, {given.group} units a commit, backlog {given.backlog}"
+    print(f"{engine}, {what}; us a message")
     for name in found:
         print(f"  {name:<10} {found[name]:8.0f}   bare sqlite3 {least[name]:8.0f}")
     total, bare = sum(found.values()), sum(least.values())

@@ -21,6 +21,7 @@ from asw_gateway.store.transaction import Transaction
 GENESIS = "0" * 64
 MAX_DETAIL_CHARS = 500
 _PAGE = 5000
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 _table = tables.journal
 _INSERT = Statement(lambda _: insert(_table))
@@ -232,7 +233,7 @@ def verify(conn: Transaction) -> ChainReport:
 
 
 def _hash(*fields: str | int | float) -> str:
-    return sha256(json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+    return sha256(_encode(fields).encode()).hexdigest()
 
 
 def _fact(row: Row) -> Fact:

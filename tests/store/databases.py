@@ -52,9 +52,14 @@ def postgresql_server() -> str:
         shutil.rmtree(directory, ignore_errors=True)
 
     atexit.register(stop)
-    return (
-        make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
-    )
+    found = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    # Tests break connections, never the machine: a server of our own need not wait for the disk.
+    admin = create_engine(found, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text("ALTER SYSTEM SET fsync = off"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+    admin.dispose()
+    return found.render_as_string(hide_password=False)
 
 
 @cache
