@@ -61,4 +61,4 @@ def refused(request: WebRequest, status: int, reason: str) -> None:
 
 
 def _address(request: WebRequest) -> str:
-    return f"{request.method} " + "/".join(request.path.values()) if request.path else request.method
+    return " ".join((request.method, *request.path.values()))[:64]

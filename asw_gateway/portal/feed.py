@@ -20,7 +20,7 @@ from asw_gateway.exchange.lifecycle import InboundEvent, InboundState, inbound_n
 from asw_gateway.logs import Log
 from asw_gateway.metrics import Metrics
 from asw_gateway.portal.clients import PortalClients, refused
-from asw_gateway.portal.query import BadQuery, whole_number
+from asw_gateway.portal.query import BadQuery, seconds, whole_number
 from asw_gateway.portal.storage import Storage, StoreUnavailable, unavailable
 from asw_gateway.portal.waiters import TooManyWaiting, Waiters
 from asw_gateway.store import feed, inbox
@@ -90,7 +90,7 @@ class Feed:
         try:
             after = whole_number(request.query, "after", default=0, least=0)
             limit = whole_number(request.query, "limit", default=ENTRIES, least=1, most=MAX_ENTRIES)
-            wait = whole_number(request.query, "wait", default=0, least=0)
+            wait = seconds(request.query, "wait")
         except BadQuery as fault:
             return problem(400, "Bad Request", str(fault))
         until = self._clock.seconds() + min(wait, self._limits.wait_seconds)

@@ -48,7 +48,7 @@ class FeedTest(SynchronousTestCase):
         self.assertEqual([entry["sequence"] for entry in page["entries"]], [1, 2, 3])
         self.assertEqual([entry["envelope"] for entry in page["entries"]], ["<A/>", "<B/>", "<C>Hà Nội</C>"])
         self.assertEqual(page["next"], 3)
-        expected = {"id": "entry-<A/>", "kind": "document", "created_at": NOW, "acknowledged_at": None}
+        expected = {"id": "entry-<A/>", "kind": "message", "created_at": NOW, "acknowledged_at": None}
         self.assertEqual({name: page["entries"][0][name] for name in expected}, expected)
 
     def test_reading_goes_on_after_a_sequence_and_in_pages(self) -> None:
@@ -76,6 +76,8 @@ class FeedTest(SynchronousTestCase):
             "?limit=0",
             "?limit=501",
             "?wait=soon",
+            "?wait=-1",
+            "?wait=nan",
             "?after=" + "9" * 30,
         ):
             answer = self.successResultOf(self.get(query))
@@ -107,7 +109,7 @@ class FeedTest(SynchronousTestCase):
         self.assertEqual(json.loads(self.successResultOf(reading).body), {"entries": [], "next": 4})
 
     def test_a_longer_wait_than_allowed_is_cut(self) -> None:
-        reading = self.get("?wait=100000")
+        reading = self.get("?wait=100000.5")
         for _ in range(6):
             self.world.clock.advance(10)
         self.world.flush()

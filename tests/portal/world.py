@@ -226,7 +226,7 @@ def _append(conn: Transaction, bodies: tuple[bytes, ...], now: float, inbox_id: 
     for body in bodies:
         feed_store.append(
             conn,
-            kind="document",
+            kind="message",
             subject="inbound:1" if inbox_id else "outbound:1",
             body=body,
             now=now,
