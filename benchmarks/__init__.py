@@ -1,0 +1,1 @@
+"""How fast the gateway is, beside what its libraries allow on the same machine: see README.md."""
