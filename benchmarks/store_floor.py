@@ -42,8 +42,8 @@ def outbound(number: int) -> NewOutbound:
 def inbound(number: int) -> NewInbound:
     return NewInbound(
         partner="th", message_id=f"{number}@th.example", reference_digests=DIGESTS,
-        content_type="multipart/related", body=SEALED, receipt_content_type="application/soap+xml", receipt=RECEIPT, service="s", action="a",
-        signer="f" * 64, lease_owner="bench", lease_until=NOW + 60,
+        content_type="multipart/related", body=SEALED, receipt_content_type="application/soap+xml",
+        receipt=RECEIPT, service="s", action="a", signer="f" * 64, lease_owner="bench", lease_until=NOW + 60,
     )  # fmt: skip
 
 
@@ -90,8 +90,8 @@ def fill(writer: Writer, rows: int) -> None:
     def work(conn: Transaction) -> None:
         sql = f"""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
         INSERT INTO outbox (origin, sender_identity, national_message_id, digest, partner, document_type,
-          profile, kind, document_number, order_key, open_key, priority, state, attempt, next_attempt_at, expires_at,
-          lease_until, created_at, message_id)
+          profile, kind, document_number, order_key, open_key, priority, state, attempt, next_attempt_at,
+          expires_at, lease_until, created_at, message_id)
         SELECT 'portal', 'OLD', 'N' || i, 'd', 'th', 'atiga-form-d', 'p', 'certificate', 'O' || i,
           'k' || i, 'k' || i, 2, 'queued', 1, {NOW} + 1e6, {NOW} + 1e7, 0, {NOW}, 'old' || i FROM n"""  # noqa: S608
         conn.connection.exec_driver_sql(sql)

@@ -124,6 +124,26 @@ def test_a_cancelled_unit_does_not_start(setting: Setting) -> None:
     assert ran == []
 
 
+def test_a_unit_cancelled_while_it_runs_is_finished_and_disturbs_nobody(setting: Setting) -> None:
+    database, mailbox, _ = setting
+    gate, entered = threading.Event(), threading.Event()
+
+    def slow(conn: Transaction) -> None:
+        outbox.submit(conn, new_outbound(national_message_id="done all the same"), T0)
+        entered.set()
+        gate.wait(30)
+
+    with busy(database, mailbox):
+        running, beside = database.run(slow), database.run(outbox.submit, new_outbound(), T0)
+    assert entered.wait(30)
+    running.cancel()
+    gate.set()
+    with pytest.raises(CancelledError):
+        mailbox.pump(running)
+    assert mailbox.pump(beside).row.id
+    assert database.read_now(outbox.by_national_id, "VNSW", "done all the same") is not None
+
+
 def test_close_finishes_what_waits_and_takes_no_more(setting: Setting) -> None:
     database, mailbox, _ = setting
     with busy(database, mailbox):
