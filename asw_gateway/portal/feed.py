@@ -108,9 +108,11 @@ class Feed:
                 except StoreUnavailable:
                     return unavailable()
                 left = until - self._clock.seconds()
-                if entries or left <= 0 or self._waiters.closed:
+                if entries or left <= 0:
                     return _page(entries, after)
                 await place.sleep(min(left, self._limits.recheck_seconds))
+                if self._waiters.closed:  # the store may be closing too
+                    return _page([], after)
 
     async def acknowledge(self, request: WebRequest) -> WebAnswer:
         """Note in one commit that the portal has an entry, and that its inbound message is handed over."""

@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from asw_gateway.logs import Log
 from asw_gateway.metrics import Metrics
-from asw_gateway.store.database import Database
+from asw_gateway.store.database import Database, StoreClosed
 from asw_gateway.store.transaction import Transaction
 from asw_gateway.web import WebAnswer, problem
 
@@ -50,6 +50,8 @@ class Storage:
             return await doing
         except CancelledError:
             raise
+        except StoreClosed as fault:  # we are stopping: no fault, and the client asks again
+            raise StoreUnavailable from fault
         except Exception as fault:  # noqa: BLE001  whatever it was, the caller is told to ask again
             self.broken()
             raise StoreUnavailable from fault

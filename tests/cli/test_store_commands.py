@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +16,14 @@ from tests.store.messages import submitted
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Iterator[Path]:
+def file(tmp_path: Path) -> Path:
     """A database with three journal entries."""
     path = tmp_path / "gateway.sqlite"
     database = Database.open(f"sqlite:///{path}", node="node-a")
     for _ in range(3):
         submitted(database)
     database.close_now()
-    yield path
+    return path
 
 
 def run(file: Path, *arguments: str) -> Result:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from asw_gateway.portal.feed import FeedLimits
 from asw_gateway.store import feed, inbox, journal
+from asw_gateway.store.database import StoreClosed
 from asw_gateway.store.engine import StoreUnavailable
 from tests.portal.world import NOW, Answer, World
 from tests.store.messages import new_inbound
@@ -156,6 +157,17 @@ class FeedTest(SynchronousTestCase):
         self.world.flush()
         self.assertEqual(self.successResultOf(reading).status, 200)
         self.assertEqual(self.page("?wait=30"), {"entries": [], "next": 0})
+
+    def test_stopping_does_not_read_the_store_again(self) -> None:
+        reading = self.get("?wait=30")
+        self.world.database.broken = True
+        self.world.feed.stop()
+        self.world.flush()
+        self.assertEqual(self.successResultOf(reading).status, 200)
+
+    def test_a_closed_store_is_no_fault_of_ours(self) -> None:
+        self.patch(self.world.database, "run", lambda *given, **more: fail(StoreClosed("closed")))
+        self.assertEqual(self.successResultOf(self.get()).status, 503)
 
     def test_a_store_that_cannot_be_read(self) -> None:
         self.world.database.broken = True
