@@ -52,13 +52,20 @@ class Border:
 
 
 def form_d(
-    serial: int, *, now: float = NOW, origin: str = ORIGIN, destination: str = DESTINATION,
-    lines: int = GOODS_LINES, run: str = "be",
+    serial: int,
+    *,
+    now: float = NOW,
+    origin: str = ORIGIN,
+    destination: str = DESTINATION,
+    lines: int = GOODS_LINES,
+    run: str = "be",
 ) -> bytes:
-    """A submission whose document differs from every other one by its number; `run` makes its id unique."""  # fmt: skip
+    """A submission whose document differs from every other one by its number; `run` makes ids unique."""
     number = f"{origin}-{destination} 26/02/{serial:05d}"
-    return _template(now, origin, destination, lines).replace(_NUMBER, number.encode()).replace(
-        _ID, f"{run}{serial:0{32 - len(run)}d}".encode()
+    return (
+        _template(now, origin, destination, lines)
+        .replace(_NUMBER, number.encode())
+        .replace(_ID, f"{run}{serial:0{32 - len(run)}d}".encode())
     )
 
 
@@ -68,7 +75,12 @@ _NUMBER, _ID = b"XX-XX 26/02/00000", b"f" * 32
 @cache
 def _template(now: float, origin: str, destination: str, lines: int) -> bytes:
     raw = documents.form_d(
-        number=_NUMBER.decode(), origin=origin, destination=destination, message_id=_ID.decode(), now=now, seed=3
+        number=_NUMBER.decode(),
+        origin=origin,
+        destination=destination,
+        message_id=_ID.decode(),
+        now=now,
+        seed=3,
     )
     envelope = ElementTree.fromstring(raw)  # noqa: S314 - our own document
     items: Any = envelope.find("Body/Content/FormD/Items")
@@ -119,9 +131,11 @@ def _gateway(country: str, other: str, algorithm: str) -> world.Gateway:
 
     signing, seal = (identity(f"{country} {use}", algorithm) for use in ("signing", "seal"))
     base = world.gateway(
-        country, other,
-        outbound=leg(country, other), inbound=leg(other, country),
+        country,
+        other,
+        outbound=leg(country, other),
+        inbound=leg(other, country),
         signing_certificates=(identity(f"{other} signing", algorithm).certificate,),
         seal_certificates=(identity(f"{other} seal", algorithm).certificate,),
-    )  # fmt: skip
+    )
     return evolve(base, identities=Identities(signing=signing, seal=seal))

@@ -2,8 +2,9 @@
 
     python -m benchmarks.stages [--algorithm ecdsa|rsa] [--messages 400] [--profile prepare] [--json]
 
-Each stage is timed untouched first; then once more with the named functions wrapped, which shows where its time
-goes. The wrappers cost about 0.5 us a call: the parts are shares, the stage's own line is the measurement.
+Each stage is timed untouched first; then once more with the named functions wrapped, which shows where its
+time goes. The wrappers cost about 0.5 us a call: the parts are shares, the stage's own line is the
+measurement.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from attrs import define, field, evolve
+from attrs import define, evolve, field
 
 from asw_gateway.exchange.inbound import ReceivedMessage, receive
 from asw_gateway.exchange.notices import Status, feed_draft, notice_for
@@ -27,7 +28,7 @@ from asw_gateway.exchange.outbound import Prepared, prepare
 from asw_gateway.exchange.processing import Converted, process
 from asw_gateway.exchange.submission import Accepted, check_submission
 from asw_gateway.messaging.signal import Receipt, read_signal
-from asw_gateway.translation.envelope import accepted_answer, read_envelope
+from asw_gateway.translation.envelope import accepted_answer
 from benchmarks import material
 from benchmarks.material import NOW, Border, Row
 from tests.exchange.world import catalogue
@@ -129,7 +130,12 @@ class Way:
     def submit(self, index: int) -> None:
         at = self.border.sender
         found = check_submission(
-            self.raw[index], sender_name="portal", catalogue=catalogue(), partners=at.partners, own=at.own, now=NOW
+            self.raw[index],
+            sender_name="portal",
+            catalogue=catalogue(),
+            partners=at.partners,
+            own=at.own,
+            now=NOW,
         )
         if not isinstance(found, Accepted):
             raise SystemExit(f"refused: {[problem.message for problem in found.problems]}")
@@ -142,20 +148,30 @@ class Way:
     def prepare(self, index: int) -> None:
         at, accepted = self.border.sender, self.accepted[index]
         found = prepare(
-            accepted.raw, self.row(accepted), catalogue=catalogue(), partner=at.partner, own=at.own,
-            identities=at.identities, message_id=f"m{index}@{at.own.party_id.value}",
-            functional_reference=f"REF-{index}", now=NOW,
-        )  # fmt: skip
+            accepted.raw,
+            self.row(accepted),
+            catalogue=catalogue(),
+            partner=at.partner,
+            own=at.own,
+            identities=at.identities,
+            message_id=f"m{index}@{at.own.party_id.value}",
+            functional_reference=f"REF-{index}",
+            now=NOW,
+        )
         if not isinstance(found, Prepared):
             raise SystemExit(f"rejected: {[problem.message for problem in found.problems]}")
         self.prepared.append(found)
 
     def row(self, accepted: Accepted) -> Row:
         return Row(
-            document_type=accepted.document_type, kind=accepted.kind, document_number=accepted.document_number,
-            conversation_id=accepted.conversation_id, ref_to_message_id=None,
-            national_message_id=accepted.national_message_id, dossier=accepted.dossier,
-        )  # fmt: skip
+            document_type=accepted.document_type,
+            kind=accepted.kind,
+            document_number=accepted.document_number,
+            conversation_id=accepted.conversation_id,
+            ref_to_message_id=None,
+            national_message_id=accepted.national_message_id,
+            dossier=accepted.dossier,
+        )
 
     def notice(self, index: int) -> None:
         at, row = self.border.sender, self.row(self.accepted[index])
@@ -165,9 +181,15 @@ class Way:
     def receive(self, index: int) -> None:
         at, sealed = self.border.receiver, self.prepared[index].sealed
         found = receive(
-            sealed.content_type, sealed.body, partner=at.partner, own=at.own, identities=at.identities,
-            catalogue=catalogue(), now=NOW, signal_id=f"s{index}@{at.own.party_id.value}",
-        )  # fmt: skip
+            sealed.content_type,
+            sealed.body,
+            partner=at.partner,
+            own=at.own,
+            identities=at.identities,
+            catalogue=catalogue(),
+            now=NOW,
+            signal_id=f"s{index}@{at.own.party_id.value}",
+        )
         if not isinstance(found, ReceivedMessage):
             raise SystemExit(f"refused: {found.fault}")
         self.received.append(found)
@@ -175,9 +197,15 @@ class Way:
     def process(self, index: int) -> None:
         at = self.border.receiver
         found = process(
-            self.received[index].verified, catalogue=catalogue(), partner=at.partner, own=at.own, received_at=NOW,
-            now=NOW, national_message_id="c3" * 16, functional_reference="ERR-1",
-        )  # fmt: skip
+            self.received[index].verified,
+            catalogue=catalogue(),
+            partner=at.partner,
+            own=at.own,
+            received_at=NOW,
+            now=NOW,
+            national_message_id="c3" * 16,
+            functional_reference="ERR-1",
+        )
         if not isinstance(found, Converted):
             raise SystemExit(f"not converted: {[problem.message for problem in found.problems]}")
 
@@ -240,7 +268,8 @@ def measure(algorithm: str, messages: int) -> dict[str, Any]:
 
 def table(found: dict[str, Any]) -> str:
     """For people."""
-    lines = [f"{found['algorithm']}, {found['messages']} messages, bytes {found['bytes']}; us of CPU per message"]
+    sizes = ", ".join(f"{name} {size}" for name, size in found["bytes"].items())
+    lines = [f"{found['algorithm']}, {found['messages']} messages; bytes: {sizes}; us of CPU per message"]
     for stage, spent in found["stages_us"].items():
         lines.append(f"{stage:<12} {SIDE.get(stage, 'sender'):<9}{spent:8.0f}")
         parts = found["parts_us"][stage]
@@ -256,9 +285,10 @@ def table(found: dict[str, Any]) -> str:
 def profile(algorithm: str, messages: int, stage: str) -> None:
     """cProfile of one stage, own time first."""
     way = Way(
-        border=material.border(algorithm), messages=messages,
+        border=material.border(algorithm),
+        messages=messages,
         raw=[material.form_d(index) for index in range(messages)],
-    )  # fmt: skip
+    )
     for before in STAGES[: STAGES.index(stage)]:
         run_stage(way, before)
     profiler = cProfile.Profile()

@@ -1,35 +1,32 @@
 """The business signature on a document: enveloped XML-DSig over the whole document, ds:Signature last child
 of the root.
 
-Signing writes a fixed template around the canonical document. Verification is signxml's, with pinned
-certificates only; nothing outside the subtree it verified is given back.
+Signing writes a fixed template around the canonical document. Verification takes exactly one form of
+signature, with pinned certificates only, and gives back nothing outside the tree it verified; signxml, xmlsec
+and the JDK judge the same documents in the tests (docs/decisions/seal-verification.md).
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import cast
 
 from attrs import field, frozen
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature as InvalidCryptographicSignature
 from lxml import etree
-from signxml.algorithms import DigestAlgorithm, SignatureMethod
-from signxml.exceptions import SignXMLException
-from signxml.verifier import SignatureConfiguration, XMLVerifier
 
 from asw_gateway.messaging import namespaces as ns
 from asw_gateway.messaging.faults import LocalFault, RemoteFault
-from asw_gateway.messaging.keys import ALGORITHM_URIS, SigningIdentity, pinned
-from asw_gateway.messaging.trust import trusted
+from asw_gateway.messaging.keys import ALGORITHM_NAMES, ALGORITHM_URIS, PinnedCertificate, SigningIdentity
+from asw_gateway.messaging.trust import base64_octets, trusted
 from asw_gateway.messaging.xml import XmlFault, canonical, digest, parse
 
 _DS = f"{{{ns.DS}}}"
-_SIGNATURE_METHODS = frozenset(
-    {SignatureMethod.RSA_SHA256, SignatureMethod.ECDSA_SHA256, SignatureMethod.ECDSA_SHA384}
-)
+_ALGORITHMS = frozenset({"rsa-sha256", "ecdsa-sha256", "ecdsa-sha384"})
+_SIGNED_INFO = [_DS + name for name in ("CanonicalizationMethod", "SignatureMethod", "Reference")]
+_REFERENCE = [_DS + name for name in ("Transforms", "DigestMethod", "DigestValue")]
 _TRANSFORMS = (ns.ENVELOPED_SIGNATURE, ns.EXC_C14N)
 _SIGNATURES = etree.XPath("//ds:Signature", namespaces={"ds": ns.DS})
 
@@ -96,22 +93,48 @@ def check_seal(document: bytes, certificates: Sequence[x509.Certificate], now: f
         raise _failed("bad_xml", f"the document cannot be read: {fault.detail}") from None
     signature = _own_signature(root)
     signer = _signer(signature, tuple(certificates), now)
-    configuration = SignatureConfiguration(
-        require_x509=True,
-        location="./",
-        expect_references=1,
-        signature_methods=_SIGNATURE_METHODS,
-        digest_algorithms=frozenset({DigestAlgorithm.SHA256}),
-        verification_time=datetime.fromtimestamp(now, UTC),
-    )
+    digest_value, signature_value = _claims(signature, signer)
     try:
-        # A verifier keeps state of its last call, so it is never shared.
-        result = XMLVerifier().verify(root, x509_cert=signer, expect_config=configuration)
-    except (SignXMLException, InvalidCryptographicSignature, etree.LxmlError, ValueError, TypeError):
-        raise _failed("bad_signature", "the document's signature does not verify") from None
-    if isinstance(result, list) or result.signed_xml is None or result.signed_xml.tag != root.tag:
-        raise _failed("wrapped_signature", "the signature does not cover the whole document")
-    return Sealed(root=result.signed_xml, document=result.signed_data, signer=signer)
+        signed_info = canonical(signature[0])
+        # The tree that stays is the tree that was digested: what the caller reads is what was signed.
+        _take_out(root, signature)
+        content = canonical(root)
+    except XmlFault as fault:
+        raise _failed("bad_signature", f"the document has no canonical form: {fault.detail}") from None
+    if digest_value != hashlib.sha256(content).digest() or not signer.verifies(signature_value, signed_info):
+        raise _failed("bad_signature", "the document's signature does not verify")
+    return Sealed(root=root, document=content, signer=signer.certificate)
+
+
+def _claims(signature: etree._Element, signer: PinnedCertificate) -> tuple[bytes, bytes]:
+    """Digest and signature value, once every algorithm is the one that the pinned key stands for."""
+    signed_info = signature[0]
+    if [child.tag for child in signed_info] != _SIGNED_INFO or [
+        child.tag for child in signed_info[2]
+    ] != _REFERENCE:
+        raise _failed("wrapped_signature", "ds:SignedInfo does not have exactly the expected children")
+    method, digest_method = signed_info[1], signed_info[2][1]
+    if len(signed_info[0]) or len(method) or len(digest_method):
+        raise _failed("weak_algorithm", "an algorithm of the signature has parameters")
+    algorithm = ALGORITHM_NAMES.get(method.get("Algorithm", ""), "")
+    if algorithm not in _ALGORITHMS or algorithm != signer.algorithm:
+        raise _failed("bad_signature", "the signature algorithm is not that of the signer's certificate")
+    if digest_method.get("Algorithm") != ns.SHA256:
+        raise _failed("bad_signature", "the document's digest is not SHA-256")
+    try:
+        return base64_octets(signed_info[2][2]), base64_octets(signature[1])
+    except RemoteFault:
+        raise _failed("bad_signature", "a value of the signature is not base64") from None
+
+
+def _take_out(root: etree._Element, signature: etree._Element) -> None:
+    """Remove the signature as the enveloped-signature transform does: the white space after it stays."""
+    tail, before = signature.tail, signature.getprevious()
+    root.remove(signature)
+    if tail and before is None:
+        root.text = (root.text or "") + tail
+    elif tail and before is not None:
+        before.tail = (before.tail or "") + tail
 
 
 def _own_signature(root: etree._Element) -> etree._Element:
@@ -145,7 +168,7 @@ def _own_signature(root: etree._Element) -> etree._Element:
 
 def _signer(
     signature: etree._Element, certificates: tuple[x509.Certificate, ...], now: float
-) -> x509.Certificate:
+) -> PinnedCertificate:
     named = signature.findall(f"{_DS}KeyInfo/{_DS}X509Data/{_DS}X509Certificate")
     known = trusted(certificates).by_der
     for element in named:
@@ -154,10 +177,10 @@ def _signer(
         except ValueError:
             continue
         if der in known:
-            certificate = pinned(known[der].certificate)
+            certificate = known[der]
             if not certificate.valid_from_at <= now <= certificate.valid_until_at:
                 raise _failed("expired_certificate", "the document's signing certificate is not valid now")
-            return certificate.certificate
+            return certificate
     raise _failed("unknown_certificate", "the document's signing certificate is not known")
 
 
