@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
+from .dates import day_exists
 from .kind import MessageKind
+from .mapping import Row
 from .places import place_of
 from .problem import Problem
 from .profile import Profile
 from .schema_faults import Fault, schema_faults
-from .survey import Found, Survey
+from .survey import Survey
 from .tree import Node
 
 
@@ -63,7 +65,7 @@ def value_problems(
     tree = profile.trees[side][kind.name]
     problems: list[Problem] = []
     for found in survey.values:
-        problem = _value_problem(profile, kind, side, found, on)
+        problem = value_fault(profile, kind, side, found.row, found.text, on)
         if problem is not None:
             rule, severity, english, vietnamese = problem
             attribute = found.row.side(side)[-1]
@@ -88,10 +90,10 @@ def value_problems(
     return tuple(problems)
 
 
-def _value_problem(
-    profile: Profile, kind: MessageKind, side: str, found: Found, on: date
+def value_fault(
+    profile: Profile, kind: MessageKind, side: str, row: Row, text: str, on: date
 ) -> tuple[str, str, str, str] | None:
-    row, text = found.row, found.text
+    """What is wrong with one value: rule, severity, English and Vietnamese sentence; None if nothing is."""
     head, _, argument = row.convert.partition(":")
     if head in ("const", "kind", "profile"):
         expected = {
@@ -108,7 +110,7 @@ def _value_problem(
             )
         return None
     if head == "date":
-        if not _exists(text):
+        if not day_exists(text):
             return (
                 "DATE",
                 "error",
@@ -120,7 +122,7 @@ def _value_problem(
         return None
     codes = profile.codes[row.codes]
     if row.convert == "map" and side == "national":
-        mapped = codes.to_asean().get(text)
+        mapped = codes.to_asean.get(text)
         entry = codes.find(mapped, on) if mapped is not None else None
     else:
         entry = codes.find(text, on)
@@ -141,16 +143,6 @@ def _value_problem(
             f"{row.label_vi}: mã {text} được hiểu là {entry.same_as}",
         )
     return None
-
-
-def _exists(text: str) -> bool:
-    """Whether a date of either side (2026-11-22, 20261122, with or without a time) is in the calendar."""
-    digits = text.replace("-", "", 2) if text[4:5] == "-" else text
-    try:
-        datetime.strptime(digits[:8], "%Y%m%d")
-    except ValueError:
-        return False
-    return True
 
 
 def rule_problems(

@@ -49,15 +49,20 @@ class CodeList:
     name: str
     entries: Mapping[str, tuple[Code, ...]] = field(repr=False)
 
+    to_national: Mapping[str, str] = field(init=False, eq=False, repr=False)
+    to_asean: Mapping[str, str] = field(init=False, eq=False, repr=False)
+
+    @to_national.default
+    def _to_national(self) -> Mapping[str, str]:
+        return {entry.code: entry.national for entries in self.entries.values() for entry in entries[-1:]}
+
+    @to_asean.default
+    def _to_asean(self) -> Mapping[str, str]:
+        return {national: code for code, national in self.to_national.items()}
+
     def find(self, code: str, on: date) -> Code | None:
         """The entry valid on a day, or None."""
         return next((entry for entry in self.entries.get(code, ()) if entry.is_valid(on)), None)
-
-    def to_national(self) -> dict[str, str]:
-        return {entry.code: entry.national for entries in self.entries.values() for entry in entries[-1:]}
-
-    def to_asean(self) -> dict[str, str]:
-        return {national: code for code, national in self.to_national().items()}
 
 
 def read_code_list(name: str, data: bytes) -> CodeList:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
@@ -13,8 +12,10 @@ from lxml import etree
 
 from asw_gateway.messaging.xml import canonical
 
-from .checks import rule_problems, schema_problems, value_problems
+from .checks import rule_problems, schema_problems, value_fault, value_problems
+from .dates import epoch_of
 from .facts import DocumentFacts
+from .inventory import Inventory, take_inventory
 from .kind import MessageKind
 from .places import place_of
 from .problem import Problem, bounded
@@ -57,8 +58,14 @@ def _check(profile: Profile, kind: MessageKind, side: str, root: Any, on: date |
     problems = schema_problems(profile, kind, side, root)
     if root.tag != profile.declarations[side][kind.name].tag:
         return problems
-    found = survey(root, profile.trees[side][kind.name])
     day = on or _day_of(profile, kind, side, root)
+    inventory = inventory_of(profile, kind, side, root)
+    if all(
+        value_fault(profile, kind, side, profile.rows[row], text, day) is None
+        for row, text in inventory.values
+    ):
+        return problems
+    found = survey(root, profile.trees[side][kind.name])
     known = {problem.path for problem in problems}
     return problems + tuple(
         problem for problem in value_problems(profile, kind, side, found, day) if problem.path not in known
@@ -90,28 +97,32 @@ def read_facts_asean(profile: Profile, kind: MessageKind, root: Any) -> Document
 
 def _read_facts(profile: Profile, kind: MessageKind, side: str, root: Any) -> DocumentFacts:
     facts: dict[str, Any] = {}
-    for place in profile.facts[side][kind.name]:
-        text = (root.findtext(place.path) or "").strip()
-        if not text:
+    for number, value in inventory_of(profile, kind, side, root).values:
+        row = profile.rows[number]
+        text = value.strip()
+        if not row.fact or row.fact in facts or not text:
             continue
-        if place.row.convert == "map" and side == "asean":
-            text = profile.codes[place.row.codes].to_national().get(text, text)
-        facts[place.fact] = _epoch(text) if place.fact == "issued_at" else text
+        if row.convert == "map" and side == "asean":
+            text = profile.codes[row.codes].to_national.get(text, text)
+        facts[row.fact] = epoch_of(text) if row.fact == "issued_at" else text
     if kind.asean_root == "Response":
         facts.setdefault("response_function", kind.function_code)
     return DocumentFacts(document_type=profile.document_type, kind=kind.name, **facts)
 
 
-def _epoch(text: str) -> float | None:
-    """UTC seconds of a date of either side; a date without a time is midnight UTC."""
-    compact = text.replace("-", "", 2) if text[4:5] == "-" else text
-    form = compact.replace("T", "").replace(":", "").replace("Z", "+0000")
-    try:
-        if len(form) == 8:
-            return datetime.strptime(form, "%Y%m%d").replace(tzinfo=UTC).timestamp()
-        return datetime.strptime(form, "%Y%m%d%H%M%S%z").timestamp()
-    except ValueError:
-        return None
+def inventory_of(profile: Profile, kind: MessageKind, side: str, root: Any) -> Inventory:
+    """The inventory of a document; of the one looked at last in this thread it is not taken again.
+
+    A caller that changes a tree gives the changed tree a new parse, or looks at it no more.
+    """
+    compiled = profile.compiled()
+    known = compiled.last_inventory
+    if known is not None and known[0] is root and known[1] is kind and known[2] == side:
+        found: Inventory = known[3]
+        return found
+    inventory = take_inventory(compiled.inventories[side], kind, root)
+    compiled.last_inventory = (root, kind, side, inventory)
+    return inventory
 
 
 def to_asean(
@@ -125,9 +136,7 @@ def to_asean(
     sender_agency: str = "",
 ) -> Translation:
     """The ASEAN form of a national content element that check_national found valid."""
-    losses = _losses(
-        profile, kind, "national", content, survey(content, profile.trees["national"][kind.name])
-    )
+    losses = _losses(profile, kind, "national", content)
     result = profile.compiled().stylesheets["asean"](
         content,
         kind=etree.XSLT.strparam(kind.name),
@@ -141,7 +150,7 @@ def to_asean(
 
 def to_national(profile: Profile, kind: MessageKind, root: Any, *, now: float) -> Translation:
     """The national content element of an ASEAN document that check_asean found valid."""
-    losses = _losses(profile, kind, "asean", root, survey(root, profile.trees["asean"][kind.name]))
+    losses = _losses(profile, kind, "asean", root)
     result = profile.compiled().stylesheets["national"](root, kind=etree.XSLT.strparam(kind.name))
     content: Any = result.getroot()
     if content is None:
@@ -155,7 +164,10 @@ def to_national(profile: Profile, kind: MessageKind, root: Any, *, now: float) -
     )
 
 
-def _losses(profile: Profile, kind: MessageKind, side: str, root: Any, found: Survey) -> tuple[Problem, ...]:
+def _losses(profile: Profile, kind: MessageKind, side: str, root: Any) -> tuple[Problem, ...]:
+    if inventory_of(profile, kind, side, root).whole:
+        return ()
+    found = survey(root, profile.trees[side][kind.name])
     return tuple(_loss_problems(profile, kind, side, found))
 
 
@@ -181,15 +193,16 @@ def _loss_problems(profile: Profile, kind: MessageKind, side: str, found: Survey
 def business_digest(profile: Profile, kind: MessageKind, root: Any) -> str:
     """SHA-256 (lower-case hex) of a document's content without what a re-transmission changes.
 
-    Left out are the signature and every header value (function, type, exchange reference, envelope).
+    Left out are the signature and every header value (function, type, exchange reference, envelope): they are
+    taken out of the tree itself, so this is the last thing to be asked of it.
     """
-    bare = copy.deepcopy(root)
-    for signature in bare.findall(_SIGNATURE):
-        bare.remove(signature)
-    for found in survey(bare, profile.trees["asean"][kind.name]).values:
-        if found.row.is_constant:
-            found.element.getparent().remove(found.element)
-    return hashlib.sha256(canonical(bare)).hexdigest()
+    compiled = profile.compiled()
+    compiled.last_inventory = None
+    headers = compiled.headers[kind.name]
+    found: Any = headers(root) if headers is not None else ()
+    for element in (*root.findall(_SIGNATURE), *found):
+        element.getparent().remove(element)
+    return hashlib.sha256(canonical(root)).hexdigest()
 
 
 def technical_error(

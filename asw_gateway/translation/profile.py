@@ -19,6 +19,7 @@ from attrs import define, field, frozen
 from lxml import etree
 
 from .codelist import CodeList, CodeListFault, read_code_list
+from .inventory import Inventory, compile_headers, write_inventory_sheet
 from .kind import EFFECTS, MessageKind
 from .mapping import MappingFault, Row, read_rows
 from .rules import RuleSet, RulesFault, compile_rules
@@ -70,7 +71,10 @@ class Compiled:
 
     schemas: dict[str, etree.XMLSchema]
     stylesheets: dict[str, etree.XSLT]
+    inventories: dict[str, etree.XSLT]
+    headers: dict[str, etree.XPath | None]
     rules: RuleSet
+    last_inventory: tuple[Any, MessageKind, str, Inventory] | None = None
 
 
 @frozen(kw_only=True, eq=False)
@@ -101,6 +105,7 @@ class Profile:
     declarations: Mapping[str, Mapping[str, Element]] = field(repr=False)
     facts: Mapping[str, Mapping[str, tuple[FactPath, ...]]] = field(repr=False)
     stylesheet_sources: Mapping[str, bytes] = field(repr=False)
+    inventory_sources: Mapping[str, bytes] = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False)
     _threads: threading.local = field(factory=threading.local, repr=False, init=False)
 
@@ -128,6 +133,10 @@ class Profile:
             stylesheets={
                 side: etree.XSLT(etree.fromstring(source)) for side, source in self.stylesheet_sources.items()
             },
+            inventories={
+                side: etree.XSLT(etree.fromstring(source)) for side, source in self.inventory_sources.items()
+            },
+            headers={kind.name: compile_headers(self.trees["asean"][kind.name]) for kind in self.kinds},
             rules=compile_rules(parse_file(self.files, self.rules_file)),
         )
 
@@ -179,6 +188,9 @@ def load_profile(name: str, files: Mapping[str, bytes], reference: Mapping[str, 
         declarations=declarations,
         facts={side: {kind.name: _facts(kind, side, rows, declarations) for kind in kinds} for side in SIDES},
         stylesheet_sources=sources,
+        inventory_sources={
+            side: write_inventory_sheet(kinds, trees[side], declarations[side], rows) for side in SIDES
+        },
         files=everything,
     )
     profile.compiled()
@@ -284,7 +296,7 @@ def _codes(
                 problems.append(FileProblem(file, fault.line, fault.message))
                 continue
         if row.convert == "map" and row.codes in codes:
-            pairs = codes[row.codes].to_national()
+            pairs = codes[row.codes].to_national
             if "" in pairs.values() or len(set(pairs.values())) != len(pairs):
                 message = f"{file} must give each code a national code of its own (convert map)"
                 problems.append(FileProblem(row.file, row.line, message))
@@ -362,7 +374,7 @@ def _stylesheets(
             for kind in kinds
         ]
         maps = {
-            name: code_list.to_asean() if side == "asean" else code_list.to_national()
+            name: code_list.to_asean if side == "asean" else code_list.to_national
             for name, code_list in codes.items()
         }
         try:
