@@ -1,7 +1,7 @@
 """Writes national documents from a profile's national schema, for round-trip tests.
 
-Every optional element, choice and repetition is taken or left by chance; values come from facets, patterns and
-code lists, texts from many scripts.  Chance is an argument: a seeded random.Random, or hypothesis's.
+Every optional element, choice and repetition is taken or left by chance; values come from facets, patterns
+and code lists, texts from many scripts.  Chance is an argument: a seeded random.Random, or hypothesis's.
 """
 
 from __future__ import annotations
