@@ -31,7 +31,7 @@ def schema_problems(profile: Profile, kind: MessageKind, side: str, root: Any) -
                 value=found,
             ),
         )
-    schema = profile.compiled().schemas[profile.national_schema if side == "national" else kind.asean_schema]
+    schema = profile.schemas[profile.national_schema if side == "national" else kind.asean_schema]
     if schema.validate(root):
         return ()
     faults = [_schema_problem(profile, tree, fault) for fault in schema_faults(root, declaration)]

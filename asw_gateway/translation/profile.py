@@ -1,7 +1,7 @@
 """A document type's profile: its data files, checked as a whole and compiled once a thread.
 
 `load_profile` gets names and bytes and reports every mistake with file and line.  A Profile is a frozen
-value; `compiled()` gives the schemas, stylesheets and rules of the calling thread, because lxml recompiles a
+value; `compiled()` gives the stylesheets and rules of the calling thread, because lxml recompiles a
 stylesheet that is used in another thread than its own.
 """
 
@@ -52,10 +52,6 @@ class ProfileFault(Exception):
         super().__init__(f"profile {name}: " + "; ".join(map(str, self.problems)))
 
 
-# libxml2 finds included files through one process-wide loader: threads must compile one after another.
-_COMPILING = threading.Lock()
-
-
 @frozen
 class FactPath:
     """Where a fact stands on one side: an ElementPath below the root, and the row with its conversion."""
@@ -67,9 +63,8 @@ class FactPath:
 
 @define
 class Compiled:
-    """The compiled objects of one thread."""
+    """The compiled objects of one thread: libxml2 lets no two threads use the same one at once."""
 
-    schemas: dict[str, etree.XMLSchema]
     stylesheets: dict[str, etree.XSLT]
     inventories: dict[str, etree.XSLT]
     headers: dict[str, etree.XPath | None]
@@ -101,6 +96,7 @@ class Profile:
     classes: Mapping[str, str] = field(repr=False)
     national_schema: str = field(repr=False)
     rules_file: str = field(repr=False)
+    schemas: Mapping[str, etree.XMLSchema] = field(repr=False)
     trees: Mapping[str, Mapping[str, Node]] = field(repr=False)
     declarations: Mapping[str, Mapping[str, Element]] = field(repr=False)
     facts: Mapping[str, Mapping[str, tuple[FactPath, ...]]] = field(repr=False)
@@ -121,15 +117,11 @@ class Profile:
         """The compiled objects of the calling thread, made at its first call."""
         compiled: Compiled | None = getattr(self._threads, "compiled", None)
         if compiled is None:
-            with _COMPILING:
-                compiled = self._compile()
-            self._threads.compiled = compiled
+            compiled = self._threads.compiled = self._compile()
         return compiled
 
     def _compile(self) -> Compiled:
-        names = {self.national_schema, *(kind.asean_schema for kind in self.kinds)}
         return Compiled(
-            schemas={name: compile_schema(self.files, name) for name in sorted(names)},
             stylesheets={
                 side: etree.XSLT(etree.fromstring(source)) for side, source in self.stylesheet_sources.items()
             },
@@ -157,7 +149,8 @@ def load_profile(name: str, files: Mapping[str, bytes], reference: Mapping[str, 
     kinds = _kinds(manifest, problems)
     rows = _rows(manifest, everything, problems)
     codes = _codes(rows, everything, problems)
-    declarations = _declarations(manifest, kinds, everything, problems)
+    schemas: dict[str, etree.XMLSchema] = {}
+    declarations = _declarations(manifest, kinds, everything, schemas, problems)
     try:
         compile_rules(parse_file(everything, manifest["rules"]))
     except SchemaFault as fault:
@@ -184,6 +177,7 @@ def load_profile(name: str, files: Mapping[str, bytes], reference: Mapping[str, 
         classes=_classes(everything),
         national_schema=manifest["national_schema"],
         rules_file=manifest["rules"],
+        schemas=schemas,
         trees=trees,
         declarations=declarations,
         facts={side: {kind.name: _facts(kind, side, rows, declarations) for kind in kinds} for side in SIDES},
@@ -307,6 +301,7 @@ def _declarations(
     manifest: Mapping[str, Any],
     kinds: Iterable[MessageKind],
     files: Mapping[str, bytes],
+    schemas: dict[str, etree.XMLSchema],
     problems: list[FileProblem],
 ) -> dict[str, dict[str, Element]]:
     """Side -> kind name -> the root's declaration; every schema is compiled on the way."""
@@ -321,7 +316,7 @@ def _declarations(
                 trees[file] = None
                 try:
                     trees[file] = SchemaTree(files, file)
-                    compile_schema(files, file)
+                    schemas[file] = compile_schema(files, file)
                 except SchemaFault as fault:
                     problems.append(FileProblem(fault.file, fault.line, fault.message))
             tree = trees[file]

@@ -18,6 +18,7 @@ from lxml import etree
 XS = "{http://www.w3.org/2001/XMLSchema}"
 XS_NAMESPACE = "http://www.w3.org/2001/XMLSchema"
 _BASE = "profile:///"
+_ATTEMPTS = 20
 
 
 class SchemaFault(Exception):
@@ -139,14 +140,22 @@ def parse_file(files: Mapping[str, bytes], name: str) -> Any:
 
 
 def compile_schema(files: Mapping[str, bytes], name: str) -> etree.XMLSchema:
-    """The schema in file `name`, with its includes; raises SchemaFault with file and line."""
+    """The schema in file `name`, with its includes, for all threads; raises SchemaFault with file and line.
+
+    libxml2 asks one process-wide loader for included files, and every parse in another thread takes it away
+    for a moment.  Only a fault that comes back each time is one of the schema.
+    """
     root = parse_file(files, name)
-    try:
-        return etree.XMLSchema(root)
-    except etree.XMLSchemaParseError as error:
-        entry = next(iter(error.error_log), None)
-        file = (entry.filename if entry else "").removeprefix(_BASE) or name
-        raise SchemaFault(file, entry.line if entry else 0, str(error)) from error
+    for attempt in reversed(range(_ATTEMPTS)):
+        try:
+            return etree.XMLSchema(root)
+        except etree.XMLSchemaParseError as error:
+            if attempt:
+                continue
+            entry = next(iter(error.error_log), None)
+            file = (entry.filename if entry else "").removeprefix(_BASE) or name
+            raise SchemaFault(file, entry.line if entry else 0, str(error)) from error
+    raise AssertionError("the last attempt returns or raises")
 
 
 @frozen
