@@ -20,10 +20,10 @@ final class Keys {
     return store;
   }
 
-  static SSLContext tls(PeerSettings settings) throws Exception {
+  static SSLContext tls(PeerSettings settings, String keyStore) throws Exception {
     String password = settings.text("password");
     KeyManagerFactory keys = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
-    keys.init(load(settings.path("tls.keystore"), password), password.toCharArray());
+    keys.init(load(settings.path(keyStore), password), password.toCharArray());
     TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
     trust.init(load(settings.path("truststore"), password));
     SSLContext context = SSLContext.getInstance("TLS");

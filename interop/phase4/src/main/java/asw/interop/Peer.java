@@ -25,6 +25,8 @@ import java.nio.file.Path;
 import java.security.KeyStore;
 import java.security.cert.X509Certificate;
 import java.util.Properties;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import org.eclipse.jetty.ee10.servlet.ServletContextHandler;
 import org.eclipse.jetty.ee10.servlet.ServletHolder;
 import org.eclipse.jetty.server.HttpConfiguration;
@@ -38,8 +40,19 @@ import org.eclipse.jetty.util.ssl.SslContextFactory;
 /**
  * A partner gateway that is not ours: phase4 on loopback with mutual TLS.
  *
- * Started with one argument, its settings file. Orders come line by line on standard input ("send FILE", "flood FILE
- * COUNT", "stop"); what happens goes line by line, tab separated, to standard output. Ends with its standard input.
+ * Started with one argument, its settings file. Orders come line by line on standard input, what happens goes line by
+ * line, tab separated, to standard output. Ends with its standard input.
+ *
+ * <pre>
+ * send FILE              sent ID RESULT ERRORS RECEIPT SIGNATURE     (orders run beside each other)
+ * resend SENT ANSWER     resent SENT STATUS                          the bytes of a wire file once more
+ * next WORD [ARGUMENT]   how the inbox treats the next message, see Behaviour
+ * flood FILE COUNT [SENDERS]   flooded RECEIPTED CPU_SECONDS SECONDS PER_SECOND
+ * cpu                    cpu SECONDS                                 of this process so far
+ * stop
+ * </pre>
+ *
+ * Unasked: ready PORT, received ID ACTION SECURITY FILES, refused ID, holding ID, failed ORDER WHY.
  */
 public final class Peer {
   private Peer() {}
@@ -61,74 +74,77 @@ public final class Peer {
     KeyStore trust = Keys.load(settings.path("truststore"), password);
     AS4CryptoFactoryInMemoryKeyStore keys =
         new AS4CryptoFactoryInMemoryKeyStore(signing, settings.text("alias"), password.toCharArray(), trust);
-    X509Certificate partner = (X509Certificate) trust.getCertificate("partner");
+    AS4CryptoFactoryInMemoryKeyStore decryption = settings.text("decryption.keystore", "").isEmpty() ? keys
+        : new AS4CryptoFactoryInMemoryKeyStore(Keys.load(settings.path("decryption.keystore"), password),
+            settings.text("alias"), password.toCharArray(), trust);
+    X509Certificate partner = (X509Certificate) trust.getCertificate("partner-encryption");
+    Wire wire = Boolean.parseBoolean(settings.text("wire", "true")) ? new Wire(settings.directory.resolve("wire")) : null;
+    Behaviour behaviour = new Behaviour();
 
     Server server = new Server();
     ServerConnector connector = connector(server, settings);
     server.addConnector(connector);
     ServletContextHandler context = new ServletContextHandler("/");
     server.setHandler(context);
-    Inbox inbox = new Inbox(settings.directory.resolve("inbox"), Boolean.parseBoolean(settings.text("keep", "true")));
+    Inbox inbox = new Inbox(settings.directory.resolve("inbox"), Boolean.parseBoolean(settings.text("keep", "true")), behaviour);
     WebScopeManager.onGlobalBegin(context.getServletContext());
     AS4ServerInitializer.initAS4Server();
     PMode accepted;
-    try (WebScoped scope = new WebScoped()) {
-      accepted = Agreements.create("asw-in", settings, false);
-    }
-    context.addServlet(new ServletHolder(new Endpoint(customizer(keys, accepted, inbox))), "/as4");
-    server.start();
-    say("ready", String.valueOf(connector.getLocalPort()));
     Outbox outbox;
     try (WebScoped scope = new WebScoped()) {
-      outbox = new Outbox(settings, keys, Keys.tls(settings), partner);
+      accepted = Agreements.create("asw-in", settings, Boolean.parseBoolean(settings.text("encrypt", "false")));
+      outbox = new Outbox(settings, keys, decryption, new Connections(Keys.tls(settings, "tls.client.keystore"), 64), partner, wire);
     }
+    context.addServlet(new ServletHolder(new Endpoint(customizer(keys, decryption, accepted, inbox, wire))), "/as4");
+    server.start();
+    say("ready", String.valueOf(connector.getLocalPort()));
+    ExecutorService threads = Executors.newCachedThreadPool();
     try (BufferedReader orders = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))) {
       String line;
-      while ((line = orders.readLine()) != null && !line.equals("stop"))
-        obey(line.split(" "), outbox);
+      while ((line = orders.readLine()) != null && !line.equals("stop")) {
+        String[] words = line.split(" ");
+        if (words[0].equals("next"))
+          behaviour.add(words[1], words.length > 2 ? words[2] : "");
+        else
+          threads.execute(() -> obey(words, outbox));
+      }
     }
+    threads.shutdownNow();
     server.stop();
     AS4ServerInitializer.shutdownAS4Server();
     WebScopeManager.onGlobalEnd();
+    System.exit(0);
   }
 
   private static void obey(String[] words, Outbox outbox) {
-    try {
-      Properties order = new Properties();
-      try (InputStream in = Files.newInputStream(Path.of(words[1]))) {
-        order.load(in);
-      }
-      try (WebScoped scope = new WebScoped()) {
-        if (words[0].equals("send")) {
-          say("sent", order.getProperty("message.id"), outbox.send(order));
-        } else if (words[0].equals("flood")) {
-          flood(order, Integer.parseInt(words[2]), outbox);
+    try (WebScoped scope = new WebScoped()) {
+      switch (words[0]) {
+        case "send" -> {
+          Properties order = order(words[1]);
+          Outbox.Sent sent = outbox.send(order, order.getProperty("message.id"));
+          say("sent", order.getProperty("message.id"), sent.result().getID(), sent.errors(), sent.receipt(), sent.signature());
         }
+        case "resend" -> say("resent", words[1], String.valueOf(outbox.resend(Path.of(words[1]), Path.of(words[2]))));
+        case "flood" -> Flood.run(order(words[1]), Integer.parseInt(words[2]), words.length > 3 ? Integer.parseInt(words[3]) : 1, outbox);
+        case "cpu" -> say("cpu", String.format("%.3f", Flood.cpuSeconds()));
+        default -> throw new IllegalArgumentException("unknown order");
       }
     } catch (Exception e) {
-      say("failed", words.length > 1 ? words[1] : "", String.valueOf(e));
+      say("failed", String.join(" ", words), String.valueOf(e).replace('\n', ' '));
     }
   }
 
-  /** Sends the same document many times under new ids: for measurement. Says how many and the CPU seconds used. */
-  private static void flood(Properties order, int count, Outbox outbox) throws Exception {
-    var system = (com.sun.management.OperatingSystemMXBean) java.lang.management.ManagementFactory.getOperatingSystemMXBean();
-    String stem = order.getProperty("message.id");
-    long cpu = system.getProcessCpuTime();
-    long begin = System.nanoTime();
-    int good = 0;
-    for (int number = 0; number < count; number++) {
-      order.setProperty("message.id", number + "-" + begin + "-" + stem);
-      if (outbox.send(order).startsWith("success"))
-        good++;
+  private static Properties order(String file) throws Exception {
+    Properties order = new Properties();
+    try (InputStream in = Files.newInputStream(Path.of(file))) {
+      order.load(in);
     }
-    say("flooded", String.valueOf(good), String.valueOf((system.getProcessCpuTime() - cpu) / 1e9),
-        String.valueOf((System.nanoTime() - begin) / 1e9));
+    return order;
   }
 
   private static ServerConnector connector(Server server, PeerSettings settings) throws Exception {
     SslContextFactory.Server tls = new SslContextFactory.Server();
-    tls.setSslContext(Keys.tls(settings));
+    tls.setSslContext(Keys.tls(settings, "tls.keystore"));
     tls.setNeedClientAuth(true);
     HttpConfiguration http = new HttpConfiguration();
     http.addCustomizer(new SecureRequestCustomizer(false));
@@ -139,11 +155,15 @@ public final class Peer {
   }
 
   private static IAS4ServletRequestHandlerCustomizer customizer(
-      AS4CryptoFactoryInMemoryKeyStore keys, PMode accepted, IAS4IncomingMessageProcessorSPI inbox) {
+      AS4CryptoFactoryInMemoryKeyStore keys, AS4CryptoFactoryInMemoryKeyStore decryption, PMode accepted,
+      IAS4IncomingMessageProcessorSPI inbox, Wire wire) {
     return new IAS4ServletRequestHandlerCustomizer() {
       @Override
       public void customizeBeforeHandling(IRequestWebScopeWithoutResponse scope, AS4UnifiedResponse response, AS4RequestHandler handler) {
-        handler.setCryptoFactory(keys);
+        handler.setCryptoFactorySign(keys);
+        handler.setCryptoFactoryCrypt(decryption);
+        if (wire != null)
+          handler.setIncomingDumper(wire.incoming());
         handler.setPModeResolver((id, service, action, initiator, responder, agreement, address) -> accepted);
         handler.setIncomingProfileSelector(new AS4IncomingProfileSelectorConstant(null, false));
         handler.setIncomingAttachmentFactory(IAS4IncomingAttachmentFactory.DEFAULT_INSTANCE);

@@ -1,0 +1,1 @@
+"""Interoperability with gateways and engines that are not ours."""

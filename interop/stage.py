@@ -1,0 +1,253 @@
+"""One real gateway of ours (VN) with phase4 peers as its partners, over mutual TLS on loopback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import urllib.request
+from collections.abc import Mapping
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from attrs import frozen
+from cryptography import x509
+
+from asw_gateway.cli.control_client import ControlClient
+from asw_gateway.messaging.keys import SigningIdentity
+from interop.keys import ALIAS, PASSWORD, Keys
+from interop.phase4_peer import Phase4Peer
+from interop.portal import Portal
+from simulators.processes import Household, Process
+from simulators.world_files import PARTY_ID_TYPE, Agreement, PortalHabits, Site, write_site
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+INITIATOR = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/initiator"
+RESPONDER = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/responder"
+TEST_SERVICE = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/service"
+TEST_ACTION = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/test"
+OWN = "vn"
+SEND_TIMEOUT_SECONDS = 6.0
+
+
+@frozen(kw_only=True)
+class Role:
+    """A partner country that phase4 plays, and what was agreed with it."""
+
+    country: str
+    encrypt: bool = False
+    ecdsa: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.country.lower()
+
+
+SIGNED = Role(country="TH")
+ENCRYPTED = Role(country="ID", encrypt=True)
+ELLIPTIC = Role(country="MY", ecdsa=True)
+
+
+class Stage:
+    """Everything lies under `directory`; every process is gone when the `with` block ends."""
+
+    def __init__(self, directory: Path, classpath: str, roles: tuple[Role, ...]) -> None:
+        self.directory = directory.resolve()
+        shutil.rmtree(self.directory, ignore_errors=True)
+        peers = {role.name: role.ecdsa for role in roles}
+        self.keys = Keys.make(self.directory / "pki", OWN, peers)
+        self._household = Household()
+        self._serials = count(1)
+        ports = iter(_free_ports(3 + len(roles)))
+        self.site = self._site("VN", next(ports), next(ports), next(ports))
+        self.partners = {role.name: self._site(role.country, next(ports), 1, 1) for role in roles}
+        self._write(roles)
+        self.gateway = self._gateway()
+        portal = self.keys.pair(OWN, "portal")
+        self.portal = Portal(
+            self.site.portal_port,
+            root=self.keys.directory / "root.pem",
+            certificate=portal.certificate,
+            key=portal.key,
+        )
+        self.peers = {role.name: self._peer(role, classpath) for role in roles}
+        self.roles = {role.name: role for role in roles}
+
+    def __enter__(self) -> Stage:
+        try:
+            self.start_gateway()
+            for peer in self.peers.values():
+                peer.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for peer in self.peers.values():
+            peer.stop()
+        self._household.close()
+
+    # --- our gateway
+
+    def start_gateway(self) -> None:
+        """Start it and wait until its /ready says so."""
+        self.gateway.start()
+        url = f"{self.site.operators_url}/ready"
+        self.gateway.wait_until(lambda: _answers(url), timeout_seconds=40)
+
+    def crash_gateway(self) -> None:
+        """kill -9."""
+        self.gateway.kill()
+
+    def sign_with(self, use: str) -> None:
+        """Restart our gateway with another signing pair (`signing` or `signing-ecdsa`)."""
+        self.gateway.stop()
+        text = self.site.gateway_file.read_text(encoding="utf-8")
+        begin = text.index("[keys.signing]")
+        end = text.index("[", begin + 1)
+        pair = self.keys.pair(OWN, use)
+        table = f'[keys.signing]\nkey_file = "{pair.key}"\ncertificate_file = "{pair.certificate}"\n\n'
+        self.site.gateway_file.write_text(text[:begin] + table + text[end:], encoding="utf-8")
+        self.start_gateway()
+
+    @property
+    def database_url(self) -> str:
+        return f"sqlite:///{self.site.directory / 'state' / 'gateway.sqlite'}"
+
+    def control(self) -> ControlClient:
+        """The operators' socket of our gateway."""
+        return ControlClient(self.site.directory / "state" / "control.sock", timeout_seconds=60)
+
+    def metric(self, name: str) -> float:
+        """The sum of every sample of one metric family."""
+        with urllib.request.urlopen(f"{self.site.operators_url}/metrics", timeout=5) as answer:  # noqa: S310
+            lines = answer.read().decode().splitlines()
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in lines
+            if line.startswith((f"{name} ", f"{name}{{"))
+        )
+
+    # --- what cases need
+
+    def serial(self) -> int:
+        """A document number nobody has used."""
+        return next(self._serials)
+
+    def seal_identity(self, peer: str) -> SigningIdentity:
+        """The business seal of a partner country."""
+        return self.keys.identity(peer, "seal")
+
+    def own_certificates(self) -> list[x509.Certificate]:
+        """Every certificate our gateway may have signed with."""
+        return [self.keys.certificate(OWN, use) for use in ("signing", "signing-ecdsa")]
+
+    def order(self, peer: str, message_id: str, files: list[Path], **more: str) -> dict[str, str]:
+        """An order for a peer to send a certificate; keyword names have `_` for `.`."""
+        values = {
+            "message.id": message_id,
+            "service": "urn:asw:e-form-d:2022",
+            "action": "certificate",
+            "conversation.id": message_id.partition("@")[0],
+            "files": ",".join(map(str, files)),
+            "encrypt": str(self.roles[peer].encrypt).lower(),
+        }
+        return values | {name.replace("_", "."): value for name, value in more.items()}
+
+    # --- making
+
+    def _site(self, country: str, partner_port: int, portal_port: int, operators_port: int) -> Site:
+        return Site(
+            country=country,
+            directory=self.directory / country.lower(),
+            portal_directory=self.directory / "portals" / country.lower(),
+            partner_port=partner_port,
+            portal_port=portal_port,
+            operators_port=operators_port,
+            profiles_directory=REPOSITORY / "profiles",
+        )
+
+    def _write(self, roles: tuple[Role, ...]) -> None:
+        agreement = Agreement(send_timeout_seconds=SEND_TIMEOUT_SECONDS)
+        others = list(self.partners.values())
+        write_site(self.site, others, pki=self.keys.directory, agreement=agreement, habits=PortalHabits())
+        pair = self.keys.pair(OWN, "encryption")
+        with self.site.gateway_file.open("a", encoding="utf-8") as file:
+            file.write(f'\n[keys.decryption]\nkey_file = "{pair.key}"\ncertificate_file = "{pair.certificate}"\n')
+        for role in roles:
+            path = self.site.directory / "partners" / f"{role.name}.toml"
+            text = path.read_text(encoding="utf-8")
+            text = text.replace('document_type = "atiga-form-d"', 'document_type = "atiga-form-d"\nmax_bytes = 20000000')
+            if role.encrypt:
+                theirs = self.keys.pair(role.name, "encryption").certificate
+                text = text.replace("[certificates]\n", f'[certificates]\nencryption = "{theirs}"\n')
+                text += "\n[agreement.security]\nencrypt = true\n"
+            path.write_text(text, encoding="utf-8")
+
+    def _gateway(self) -> Process:
+        command = [
+            str(Path(sys.executable).with_name("twistd")),
+            *("--nodaemon", "--pidfile=", "--logger", "asw_gateway.logs.stdout"),
+            *("asw-gateway", "--config", str(self.site.gateway_file)),
+        ]
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
+        log = self.site.directory / "gateway.log"
+        return self._household.add(Process("gateway VN", command, log=log, environment=environment))
+
+    def _peer(self, role: Role, classpath: str) -> Phase4Peer:
+        site = self.partners[role.name]
+        folder = self.directory / "phase4" / role.name
+        folder.mkdir(parents=True)
+        self.keys.key_store(role.name, "signing", folder / "signing.p12")
+        self.keys.key_store(role.name, "encryption", folder / "encryption.p12")
+        self.keys.key_store(role.name, "tls-server", folder / "tls-server.p12")
+        self.keys.key_store(role.name, "tls-client", folder / "tls-client.p12")
+        self.keys.trust_store(self.keys.certificate(OWN, "encryption"), folder / "trust.p12")
+        settings: Mapping[str, Any] = {
+            "port": site.partner_port,
+            "password": PASSWORD,
+            "alias": ALIAS,
+            "keystore": "signing.p12",
+            "decryption.keystore": "encryption.p12",
+            "tls.keystore": "tls-server.p12",
+            "tls.client.keystore": "tls-client.p12",
+            "truststore": "trust.p12",
+            "party.type": PARTY_ID_TYPE,
+            "party.id": site.party_id,
+            "partner.type": PARTY_ID_TYPE,
+            "partner.id": self.site.party_id,
+            "role": INITIATOR,
+            "partner.role": RESPONDER,
+            "partner.address": f"https://127.0.0.1:{self.site.partner_port}/as4",
+            "agreement": f"urn:asw:agreement:{'-'.join(sorted((OWN, role.name)))}",
+            "signature": "ecdsa-sha-256" if role.ecdsa else "rsa-sha-256",
+            "encrypt": str(role.encrypt).lower(),
+        }
+        return Phase4Peer(role.name, folder, classpath, {key: str(value) for key, value in settings.items()})
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  our own loopback address
+            return int(answer.status) == 200
+    except OSError:
+        return False
+
+
+def _free_ports(number: int) -> list[int]:
+    """Ports that nobody listens on now; held until all are known so that none is given twice."""
+    with ExitStack() as stack:
+        holders = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for holder in holders:
+            holder.bind(("127.0.0.1", 0))
+        return [int(holder.getsockname()[1]) for holder in holders]
