@@ -28,7 +28,7 @@ from asw_gateway.translation.convert import (
     read_facts_national,
     to_asean,
 )
-from asw_gateway.translation.envelope import read_envelope
+from asw_gateway.translation.envelope import read_content
 from asw_gateway.translation.facts import DocumentFacts
 from asw_gateway.translation.problem import Problem, blocking
 
@@ -110,7 +110,7 @@ def prepare(
     """
     day = clocks.national_date(row.created_at)
     profile, kind = catalogue.kind(row.document_type, row.kind, day)
-    content = read_envelope(raw, len(raw)).content
+    content = read_content(raw)
     national = read_facts_national(profile, kind, content)
     translation = to_asean(
         profile,

@@ -6,9 +6,11 @@ caller's: 32 hexadecimal characters (T1); times are Vietnamese time without a zo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from xml.sax.saxutils import escape
 
 from lxml import etree
 
@@ -24,6 +26,8 @@ UNKNOWN_TYPE = "00"
 ACCEPTED, REFUSED = "99", "00"
 STATUS = ("21", "01")
 _NAME_LIMIT = 1000
+_UNSTORABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_CARRIAGE_RETURN = {"\r": "&#13;"}
 
 
 def local_time(at: float) -> str:
@@ -56,32 +60,33 @@ def new_subject(
 
 
 def write_envelope(
-    *, message_id: str, sender: Organisation, recipient: Organisation, subject: Subject, content: Any
+    *,
+    message_id: str,
+    sender: Organisation,
+    recipient: Organisation,
+    subject: Subject,
+    content: bytes | Any,
 ) -> bytes:
     """The bytes of an Envelope.
 
-    content: what stands inside Body/Content, as an element or a sequence of elements.
+    content: what stands inside Body/Content, as UTF-8 XML without declaration, an element, or several.
     """
-    root = etree.Element("Envelope")
-    header = etree.SubElement(root, "Header")
-    reference = etree.SubElement(header, "Reference")
-    _put(reference, "version", VERSION)
-    _put(reference, "messageId", message_id)
-    _organisation(etree.SubElement(header, "From"), sender)
-    _organisation(etree.SubElement(header, "To"), recipient)
-    element = etree.SubElement(header, "Subject")
-    _put(element, "documentType", subject.document_type)
-    _put(element, "type", subject.type)
-    _put(element, "function", subject.function)
-    _put(element, "reference", subject.reference)
-    _put(element, "documentYear", str(subject.document_year))
-    _put(element, "preReference", subject.pre_reference)
-    if subject.pre_document_year is not None:
-        _put(element, "preDocumentYear", str(subject.pre_document_year))
-    _put(element, "sendDate", subject.send_date)
-    holder = etree.SubElement(etree.SubElement(root, "Body"), "Content")
-    holder.extend([content] if isinstance(content, etree._Element) else list(content))
-    return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+    if not isinstance(content, bytes):
+        elements = [content] if isinstance(content, etree._Element) else content
+        content = b"".join(etree.tostring(each, encoding="UTF-8", with_tail=False) for each in elements)
+    pre_year = (
+        "" if subject.pre_document_year is None else _tag("preDocumentYear", str(subject.pre_document_year))
+    )
+    head = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<Envelope><Header><Reference>'
+        f"{_tag('version', VERSION)}{_tag('messageId', message_id)}</Reference>"
+        f"<From>{_organisation(sender)}</From><To>{_organisation(recipient)}</To><Subject>"
+        f"{_tag('documentType', subject.document_type)}{_tag('type', subject.type)}"
+        f"{_tag('function', subject.function)}{_tag('reference', subject.reference)}"
+        f"{_tag('documentYear', str(subject.document_year))}{_tag('preReference', subject.pre_reference)}"
+        f"{pre_year}{_tag('sendDate', subject.send_date)}</Subject></Header><Body><Content>"
+    )
+    return head.encode() + content + b"</Content></Body></Envelope>"
 
 
 def accepted_answer(envelope: Envelope, received_at: float, message_id: str, own: Organisation) -> bytes:
@@ -168,7 +173,7 @@ def delivery_envelope(
             pre_reference=previous_reference,
             now=now,
         ),
-        content=etree.fromstring(content),
+        content=content,
     )
 
 
@@ -263,14 +268,17 @@ def _answering(subject: Subject, function: str, now: float) -> Subject:
     )
 
 
-def _organisation(element: Any, organisation: Organisation) -> None:
-    _put(element, "name", organisation.name)
-    _put(element, "identity", organisation.identity)
-    _put(element, "countryCode", organisation.country_code)
-    _put(element, "ministryCode", organisation.ministry_code)
-    _put(element, "organizationCode", organisation.organization_code)
-    if organisation.unit_code:
-        _put(element, "unitCode", organisation.unit_code)
+def _organisation(organisation: Organisation) -> str:
+    unit = _tag("unitCode", organisation.unit_code) if organisation.unit_code else ""
+    return (
+        f"{_tag('name', organisation.name)}{_tag('identity', organisation.identity)}"
+        f"{_tag('countryCode', organisation.country_code)}{_tag('ministryCode', organisation.ministry_code)}"
+        f"{_tag('organizationCode', organisation.organization_code)}{unit}"
+    )
+
+
+def _tag(name: str, text: str) -> str:
+    return f"<{name}>{escape(_storable(text), _CARRIAGE_RETURN)}</{name}>"
 
 
 def _put(parent: Any, name: str, text: str) -> None:
@@ -279,9 +287,4 @@ def _put(parent: Any, name: str, text: str) -> None:
 
 def _storable(text: str) -> str:
     """The text without the control characters that XML 1.0 cannot carry (they come from partners' faults)."""
-    return "".join(
-        c
-        if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff" and not "\ud800" <= c <= "\udfff")
-        else "�"
-        for c in text
-    )
+    return _UNSTORABLE.sub("\ufffd", text)

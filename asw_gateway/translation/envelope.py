@@ -10,7 +10,7 @@ from .answers import (
     status_envelope,
     write_envelope,
 )
-from .envelope_reading import read_envelope
+from .envelope_reading import read_content, read_envelope
 from .envelope_values import Envelope, EnvelopeFault, Organisation, Subject
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Subject",
     "accepted_answer",
     "delivery_envelope",
+    "read_content",
     "read_envelope",
     "refused_answer",
     "status_envelope",

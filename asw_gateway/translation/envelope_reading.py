@@ -117,6 +117,11 @@ def read_envelope(data: bytes, max_bytes: int) -> Envelope:
     )
 
 
+def read_content(data: bytes) -> Any:
+    """The document inside an Envelope that `read_envelope` has found good before."""
+    return _root(data, len(data), _Reader()).find("Body/Content")[0]
+
+
 def _root(data: bytes, max_bytes: int, reader: _Reader) -> Any:
     """The Envelope element, through at most one extra level of escaping (T5)."""
     text = data.lstrip(b"\xef\xbb\xbf \t\r\n")

@@ -54,14 +54,18 @@ class Failure:
 
 @frozen(kw_only=True)
 class RuleSet:
-    """All rules of a file, by phase."""
+    """All rules of a file, by phase; `suspicions` asks in one expression whether any assert fails."""
 
     phases: dict[str, tuple[Assertion, ...]] = field(repr=False)
+    suspicions: dict[str, etree.XPath] = field(repr=False)
 
     def failures(self, phase: str, root: Any, *, on: date, own: str) -> list[Failure]:
         """Every failed assert of a phase on the document whose root element this is."""
+        day = float(on.year * 10_000 + on.month * 100 + on.day)
+        suspicion: Any = self.suspicions.get(phase)
+        if suspicion is None or not suspicion(root, on=day, own=own):
+            return []
         found: list[Failure] = []
-        day = float(on.strftime("%Y%m%d"))
         for assertion in self.phases.get(phase, ()):
             for element in _nodes(assertion.failing, root, on=day, own=own):
                 blamed = _nodes(assertion.blamed, element, on=day, own=own) if assertion.blamed else []
@@ -120,7 +124,12 @@ def compile_rules(root: Any) -> RuleSet:
         phases[phase.get("id")] = tuple(chosen)
     if faults:
         raise RulesFault(faults)
-    return RuleSet(phases=phases)
+    suspicions = {
+        phase: etree.XPath(" or ".join(each.failing.path for each in asserts), namespaces=namespaces)
+        for phase, asserts in phases.items()
+        if asserts
+    }
+    return RuleSet(phases=phases, suspicions=suspicions)
 
 
 def _assertion(node: Any, context: str, namespaces: dict[str, str], vietnamese: dict[str, str]) -> Assertion:

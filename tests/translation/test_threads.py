@@ -1,4 +1,4 @@
-"""Profiles serve several threads at once: threads that load, parse and compile do not get in each other's way."""
+"""Profiles serve several threads at once: those that load, parse and compile do not disturb each other."""
 
 from __future__ import annotations
 
