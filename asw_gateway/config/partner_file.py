@@ -196,6 +196,7 @@ def _capabilities(root: Section) -> tuple[DocumentCapability, ...]:
             "versions": section.texts("versions"),
             "kinds": section.texts("kinds"),
             "max_bytes": section.number("max_bytes", 5_000_000, least=1, whole=True, unit="bytes"),
+            "max_attachments": section.number("max_attachments", 0, least=0, most=64, whole=True),
         }
         section.done()
         capability = section.build(DocumentCapability, **values)

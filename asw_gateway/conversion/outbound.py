@@ -29,9 +29,10 @@ from asw_gateway.exchange.settlement import THEIRS
 from asw_gateway.logs import Log
 from asw_gateway.messaging.encryption import KEY_BYTES, VECTOR_BYTES, ContentSecret
 from asw_gateway.messaging.party import Partner
-from asw_gateway.store import outbox, registry
+from asw_gateway.store import inbox, outbox, registry
 from asw_gateway.store.engine import StoreUnavailable
 from asw_gateway.store.outbox_rows import OutboundRow, SubmittedMessage
+from asw_gateway.store.transaction import Transaction
 from asw_gateway.translation.problem import Problem, blocking
 from asw_gateway.workers import WorkersStopped
 
@@ -114,13 +115,17 @@ class OutboundDesk:
         )
 
     async def _with_reference(self, row: OutboundRow) -> OutboundRow:
-        """Name the message that an answer answers (AS4 RefToMessageId), if the registry knows it."""
+        """Name the message that an answer answers, and stay in its conversation (eDelivery AS4 1.15: a
+        response has its request's id in RefToMessageId, and the same ConversationId)."""
         if row.effect not in ("answers", "asks") or row.ref_to_message_id:
             return row
-        known = await self._doors.database.run(
-            registry.find, THEIRS, row.partner, row.document_type, row.document_number
+        asked = await self._doors.database.run(answered_message, row)
+        if asked is None:
+            return row
+        message_id, conversation_id = asked
+        return evolve(
+            row, ref_to_message_id=message_id, conversation_id=conversation_id or row.conversation_id
         )
-        return evolve(row, ref_to_message_id=known.message_id) if known is not None else row
 
     async def _fail(self, row: OutboundRow, setup: Setup, reason: str) -> None:
         notice_id = self._doors.new_id()
@@ -157,6 +162,15 @@ class OutboundDesk:
             )
         if committed.done not in (Done.GONE, Done.WAITS):
             doors.on_feed()
+
+
+def answered_message(conn: Transaction, row: OutboundRow) -> tuple[str, str | None] | None:
+    """One unit: MessageId and ConversationId of the partner's message about the row's document."""
+    known = registry.find(conn, THEIRS, row.partner, row.document_type, row.document_number)
+    if known is None or known.message_id is None:
+        return None
+    asked = inbox.by_message_id(conn, row.partner, known.message_id)
+    return known.message_id, asked.conversation_id if asked is not None else None
 
 
 def message_type(row: OutboundRow) -> str:

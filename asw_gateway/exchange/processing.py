@@ -155,14 +155,17 @@ def process(
 def read_document(
     verified: VerifiedMessage, profile: Profile, kind: MessageKind, partner: Partner, received_at: float
 ) -> tuple[DocumentFacts | None, Any, list[Problem]]:
-    """Open the one document of a message: facts and root where they can be read, and every fault so far.
+    """Open the leading document of a message: facts and root where they can be read, and every fault so far.
 
     A seal that fails does not stop the schema check: the partner hears of both.
     """
     problems: list[Problem] = []
-    if len(verified.parts) != 1:
-        text = f"a message carries exactly one document, this one {len(verified.parts)} parts"
+    most = 1 + _max_attachments(partner, profile.document_type)
+    if not 1 <= len(verified.parts) <= most:
+        agreed = "exactly one document" if most == 1 else f"one document and at most {most - 1} attachments"
+        text = f"a message carries {agreed}, this one {len(verified.parts)} parts"
         return None, None, [Problem(rule="T01", message=text)]
+    # The leading part is the document; the others are only ever handed on beside it (eDelivery AS4 1.15).
     content = verified.parts[0].content
     if len(content) > kind.max_bytes:
         text = f"a {kind.name} may have at most {kind.max_bytes} bytes, this one has {len(content)}"
@@ -184,6 +187,10 @@ def read_document(
     problems += schema_problems
     facts = None if blocking(schema_problems) else read_facts_asean(profile, kind, root)
     return facts, root, problems
+
+
+def _max_attachments(partner: Partner, document_type: str) -> int:
+    return next((c.max_attachments for c in partner.capabilities if c.document_type == document_type), 0)
 
 
 def _drop_seal(root: Any) -> None:
@@ -251,7 +258,7 @@ def answer_for(
         return Unconvertible(reason="unknown_service", problems=problems)
     profile, kind = found
     facts = None
-    if len(verified.parts) == 1:
+    if verified.parts:
         try:
             root = parse(verified.parts[0].content)
         except XmlFault:

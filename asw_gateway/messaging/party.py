@@ -26,12 +26,16 @@ class Contact:
 
 @frozen(kw_only=True)
 class DocumentCapability:
-    """A document type the partner takes: versions, kinds (empty means all) and the largest document."""
+    """A document type agreed with the partner: versions, kinds (empty means all) and the largest document.
+
+    ``max_attachments`` is how many other payloads may come with a document from the partner.
+    """
 
     document_type: str
     versions: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     max_bytes: int = 5_000_000
+    max_attachments: int = 0
 
 
 @frozen(kw_only=True)

@@ -5,6 +5,7 @@
     submit    the portal hands in a document (99 or 00)
     answers   the Envelopes that answer a submission
     feed      the portal reads what came for it, and confirms it
+    parts     the payloads of what came, as the partner sent them
     waiters   readers that wait for news
     status    the portal asks what became of a document
 

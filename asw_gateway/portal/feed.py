@@ -159,6 +159,11 @@ def acknowledge_entry(
     return done
 
 
+def parts_address(sequence: int) -> str:
+    """Where the payloads of a delivered message are; see `parts`."""
+    return f"/feed/v1/messages/{sequence}/parts"
+
+
 def _page(entries: list[feed.Entry], after: int) -> WebAnswer:
     return json_answer(
         {
@@ -170,6 +175,7 @@ def _page(entries: list[feed.Entry], after: int) -> WebAnswer:
                     "created_at": entry.created_at,
                     "acknowledged_at": entry.acknowledged_at,
                     "envelope": entry.body.decode("utf-8"),
+                    **({} if entry.inbox_id is None else {"parts": parts_address(entry.sequence)}),
                 }
                 for entry in entries
             ],

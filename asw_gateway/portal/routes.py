@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asw_gateway.portal.clients import PortalClients
 from asw_gateway.portal.feed import MAX_ACKNOWLEDGEMENT_BYTES, Feed
+from asw_gateway.portal.parts import Parts
 from asw_gateway.portal.status import StatusQuery
 from asw_gateway.portal.submit import Submissions
 from asw_gateway.web import Route
@@ -16,6 +17,7 @@ def portal_routes(
     submissions: Submissions,
     feed: Feed,
     status: StatusQuery,
+    parts: Parts,
     clients: PortalClients,
     max_body_bytes: int,
 ) -> list[Route]:
@@ -35,5 +37,7 @@ def portal_routes(
             clients.only(feed.acknowledge),
             max_body_bytes=MAX_ACKNOWLEDGEMENT_BYTES,
         ),
+        Route("GET", MESSAGES + "/{sequence}/parts", clients.only(parts.list)),
+        Route("GET", MESSAGES + "/{sequence}/parts/{number}", clients.only(parts.read)),
         Route("GET", "/feed/v1/status", clients.only(status.ask)),
     ]

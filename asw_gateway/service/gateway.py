@@ -26,6 +26,7 @@ from asw_gateway.partner.identification import PartnerDirectory
 from asw_gateway.partner.receiver import PartnerReceiver
 from asw_gateway.portal.clients import PortalClients
 from asw_gateway.portal.feed import Feed
+from asw_gateway.portal.parts import Parts
 from asw_gateway.portal.routes import portal_routes
 from asw_gateway.portal.status import StatusQuery
 from asw_gateway.portal.submit import Submissions
@@ -267,10 +268,17 @@ class Gateway(Service):
             procedures=lambda: self._standing.procedures(),
             portal_identity=lambda: self._standing.own.portal_organisation.identity,
         )
+        parts = Parts(
+            database=self._tools.database,
+            workers=self._tools.workers,
+            openers=lambda: self._standing.openers(),
+            metrics=self.metrics,
+        )
         portal = portal_routes(
             submissions=self._submissions,
             feed=self._feed,
             status=status,
+            parts=parts,
             clients=self._clients,
             max_body_bytes=conf.portal_listener.max_body_bytes,
         )

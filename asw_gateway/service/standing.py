@@ -14,6 +14,7 @@ from asw_gateway.exchange.identity import Identities, OwnGateway
 from asw_gateway.messaging.keys import SigningIdentity
 from asw_gateway.messaging.party import Partner
 from asw_gateway.partner.receiver import Readers
+from asw_gateway.portal.parts import Openers
 from asw_gateway.portal.submit import SubmissionRules
 from asw_gateway.tls import KeyPair
 from asw_gateway.translation.catalogue import Catalogue
@@ -47,6 +48,10 @@ class Standing:
     def readers(self) -> Readers:
         """For the partners' door."""
         return Readers(own=self.own, identities=self.identities, catalogue=self.catalogue)
+
+    def openers(self) -> Openers:
+        """For the portal, to read a stored message's payloads."""
+        return Openers(partners=self.partners, own=self.own, identities=self.identities)
 
     def rules(self) -> SubmissionRules:
         """For the portal's door."""

@@ -25,6 +25,7 @@ from asw_gateway.cli.main import main
 from asw_gateway.metrics import Metrics
 from asw_gateway.portal.clients import PortalClients
 from asw_gateway.portal.feed import Feed, FeedLimits
+from asw_gateway.portal.parts import Parts
 from asw_gateway.portal.routes import portal_routes
 from asw_gateway.portal.status import StatusQuery
 from asw_gateway.portal.submit import SubmissionRules, Submissions
@@ -34,7 +35,16 @@ from asw_gateway.store.outbox_rows import SubmittedMessage
 from asw_gateway.web import LimitedSite, Router
 from asw_gateway.workers import Workers
 from certs.make_dev_pki import Pair, make_pki
-from tests.portal.world import MAX_BODY_BYTES, NOW, KnownClient, catalogue, form_d, own_gateway, partner
+from tests.portal.world import (
+    MAX_BODY_BYTES,
+    NOW,
+    KnownClient,
+    catalogue,
+    form_d,
+    openers,
+    own_gateway,
+    partner,
+)
 
 
 class _Body(Protocol):
@@ -111,6 +121,9 @@ class OverTlsTest(TestCase):
             submissions=submissions,
             feed=self.feed,
             status=status,
+            parts=Parts(
+                database=self.database, workers=self.workers, openers=openers, metrics=metrics
+            ),
             clients=clients,
             max_body_bytes=MAX_BODY_BYTES,
         )

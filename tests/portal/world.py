@@ -21,6 +21,7 @@ from asw_gateway.messaging.xml import parse
 from asw_gateway.metrics import Metrics
 from asw_gateway.portal.clients import PortalClients
 from asw_gateway.portal.feed import Feed, FeedLimits
+from asw_gateway.portal.parts import Openers, Parts
 from asw_gateway.portal.routes import portal_routes
 from asw_gateway.portal.status import StatusQuery
 from asw_gateway.portal.submit import SubmissionRules, Submissions
@@ -33,6 +34,7 @@ from asw_gateway.translation.profile import load_profile
 from asw_gateway.web import Router, WebRequest
 from simulators import documents
 from tests.doubles import InlineWorkers
+from tests.exchange.world import gateway
 from tests.partner.inline import InlineDatabase
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +71,12 @@ def partner(country: str = "TH", **changes: Any) -> Partner:
         "capabilities": tuple(DocumentCapability(document_type=name) for name in ("atiga-form-d", "acdd")),
     }
     return Partner(**{**given, **changes})
+
+
+def openers() -> Openers:
+    """What opens messages that tests.exchange.world's Thailand sealed for Viet Nam."""
+    here = gateway("VN", "TH")
+    return Openers(partners={"th": here.partner}, own=here.own, identities=here.identities)
 
 
 class MemoryDatabase(InlineDatabase):
@@ -165,6 +173,12 @@ class World:
             submissions=self.submissions,
             feed=self.feed,
             status=status,
+            parts=Parts(
+                database=self.database,
+                workers=InlineWorkers(),
+                openers=openers,
+                metrics=self.metrics,
+            ),
             clients=self.clients,
             max_body_bytes=MAX_BODY_BYTES,
         )
