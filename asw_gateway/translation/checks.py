@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -14,6 +15,10 @@ from .profile import Profile
 from .schema_faults import Fault, schema_faults
 from .survey import Survey
 from .tree import Node
+
+# Codes repeat: what was good for a kind, a side and a day is not looked up again. Bounded, for dates differ.
+_KEPT_DAYS = 200
+_KEPT_VALUES = 300
 
 
 def schema_problems(profile: Profile, kind: MessageKind, side: str, root: Any) -> tuple[Problem, ...]:
@@ -88,6 +93,30 @@ def value_problems(
                 )
             )
     return tuple(problems)
+
+
+def values_hold(
+    profile: Profile, kind: MessageKind, side: str, values: Iterable[tuple[int, str]], on: date
+) -> bool:
+    """Whether `value_fault` has nothing to say of any (row number, text); what is accepted is kept."""
+    kept = profile.compiled().accepted
+    key = (kind.name, side, on)
+    accepted = kept.get(key)
+    if accepted is None:
+        if len(kept) >= _KEPT_DAYS:
+            kept.clear()
+        accepted = kept[key] = {}
+    for number, text in values:
+        good = accepted.get(number)
+        if good is not None and text in good:
+            continue
+        if value_fault(profile, kind, side, profile.rows[number], text, on) is not None:
+            return False
+        if good is None:
+            good = accepted[number] = set()
+        if len(good) < _KEPT_VALUES:
+            good.add(text)
+    return True
 
 
 def value_fault(

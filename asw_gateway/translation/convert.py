@@ -12,7 +12,7 @@ from lxml import etree
 
 from asw_gateway.messaging.xml import canonical
 
-from .checks import rule_problems, schema_problems, value_fault, value_problems
+from .checks import rule_problems, schema_problems, value_problems, values_hold
 from .dates import epoch_of
 from .facts import DocumentFacts
 from .inventory import Inventory, take_inventory
@@ -60,10 +60,7 @@ def _check(profile: Profile, kind: MessageKind, side: str, root: Any, on: date |
         return problems
     day = on or _day_of(profile, kind, side, root)
     inventory = inventory_of(profile, kind, side, root)
-    if all(
-        value_fault(profile, kind, side, profile.rows[row], text, day) is None
-        for row, text in inventory.values
-    ):
+    if values_hold(profile, kind, side, inventory.values, day):
         return problems
     found = survey(root, profile.trees[side][kind.name])
     known = {problem.path for problem in problems}

@@ -69,6 +69,7 @@ class Compiled:
     inventories: dict[str, etree.XSLT]
     headers: dict[str, etree.XPath | None]
     rules: RuleSet
+    accepted: dict[tuple[str, str, date], dict[int, set[str]]] = field(factory=dict)
     last_inventory: tuple[Any, MessageKind, str, Inventory] | None = None
 
 
