@@ -47,7 +47,7 @@ def build(config: GatewayConfig, reactor: Any) -> IService:
         fresh_bytes=os.urandom,
         give_up=lambda sentence: _give_up(sentence, reactor),
     )
-    reactor.callWhenRunning(_reload_on_hangup, gateway, reactor)
+    reactor.callWhenRunning(_obey_signals, gateway, reactor)
     service: IService = gateway
     return service
 
@@ -67,8 +67,17 @@ def try_store(config: GatewayConfig) -> None:
         raise StartFault(str(fault)) from fault
 
 
-def _reload_on_hangup(gateway: Gateway, reactor: Any) -> None:
+def _obey_signals(gateway: Gateway, reactor: Any) -> None:
+    """SIGHUP reads the files again. SIGTERM is a stop as asked for: the process ends with status 0.
+
+    Twisted's own handler would have twistd kill itself with the signal once more at the end.
+    """
+
     def hung_up(number: int, frame: object) -> None:
         reactor.callFromThread(lambda: Deferred.fromCoroutine(gateway.reload()))
 
+    def terminated(number: int, frame: object) -> None:
+        reactor.callFromThread(reactor.stop)
+
     signal.signal(signal.SIGHUP, hung_up)
+    signal.signal(signal.SIGTERM, terminated)
