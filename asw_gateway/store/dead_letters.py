@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Select, bindparam, case, exists, literal_column, null, select, update
 
 from asw_gateway.store import journal, tables
+from asw_gateway.store.outbox import promote_successor
 from asw_gateway.store.outbox_rows import OutboundRow, outbound_row
 from asw_gateway.store.statements import Row, Statement, number, word
 from asw_gateway.store.transaction import Transaction
@@ -62,6 +63,7 @@ _REPLAY = Statement(
             finalized_at=null(),
             next_attempt_at=bindparam("now"),
             expires_at=bindparam("expires"),
+            claims=number(0),
             last_reason=word("replayed"),
         )
         .returning(*_o.c)
@@ -175,6 +177,7 @@ def discard(conn: Transaction, id: int, *, reason: str, actor: str, now: float) 
         conn, conn.rows(_DISCARD, {"row": id, "reason": reason, "now": now}), reason, actor, now
     )
     for row in rows:
+        promote_successor(conn, row)
         release_successors(conn, row, now)
     return rows[0] if rows else None
 

@@ -86,6 +86,7 @@ RELEASE = Statement(
         .values(
             lease_owner=null(),
             lease_until=number(0),
+            attempt=_i.c.attempt - number(1),
             next_attempt_at=func.coalesce(bindparam("at"), _i.c.next_attempt_at),
             last_reason=func.coalesce(bindparam("reason"), _i.c.last_reason),
         )

@@ -1,8 +1,10 @@
 """Evidence: an append-only journal in which every entry carries the hash of the one before.
 
-One chain per node, so that nodes never wait for one another. An entry's hash is SHA-256 over the UTF-8
-bytes of the JSON list [chain, sequence, at, event, subject, actor, digest, detail, previous_hash], written
-without spaces and without escaping non-ASCII letters: enough to check an exported chain with any language.
+One chain per node, so that nodes never wait for one another. An entry's content hash is SHA-256 over the
+UTF-8 bytes of the JSON list [chain, sequence, at, event, subject, actor, digest, detail], written without
+spaces and without escaping non-ASCII letters; its hash is SHA-256 over the hash of the entry before followed
+by the content hash, both as hexadecimal text. So a chain can be checked with any language, and a proof that
+one entry stands in it shows the content hashes of the others, not what they say.
 """
 
 from __future__ import annotations
@@ -92,7 +94,14 @@ class Fact:
             self.actor,
             self.digest,
             self.detail,
-            self.previous_hash,
+            previous_hash=self.previous_hash,
+        )
+
+    @property
+    def content_hash(self) -> str:
+        """The hash of what the entry says, without its place behind the one before."""
+        return _content_hash(
+            self.chain, self.sequence, self.at, self.event, self.subject, self.actor, self.digest, self.detail
         )
 
 
@@ -163,7 +172,7 @@ def write(conn: Transaction, head: Head | None) -> Head | None:
             fact.actor,
             fact.digest,
             fact.detail,
-            previous,
+            previous_hash=previous,
         )
         batch.append(
             {
@@ -232,8 +241,12 @@ def verify(conn: Transaction) -> ChainReport:
     return ChainReport(entries=checked, breaks=tuple(breaks))
 
 
-def _hash(*fields: str | int | float) -> str:
+def _content_hash(*fields: str | int | float) -> str:
     return sha256(_encode(fields).encode()).hexdigest()
+
+
+def _hash(*fields: str | int | float, previous_hash: str) -> str:
+    return sha256((previous_hash + _content_hash(*fields)).encode()).hexdigest()
 
 
 def _fact(row: Row) -> Fact:

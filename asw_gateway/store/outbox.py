@@ -6,6 +6,8 @@ exchange/lifecycle.py; every update is guarded by the state it moves from.
 
 from __future__ import annotations
 
+from attrs import evolve, frozen
+
 from asw_gateway.store import bodies, journal
 from asw_gateway.store import outbox_sql as sql
 from asw_gateway.store.outbox_rows import (
@@ -48,6 +50,9 @@ def submit(conn: Transaction, new: NewOutbound, now: float) -> Submitted | Repea
         "open_key": new.order_key,
         "priority": priority,
         "state": "submitted",
+        "head": 1,
+        "followed": 0,
+        "claims": 0 if new.lease_owner is None else 1,
         "attempt": 0,
         "attempted_at": None,
         "next_attempt_at": now,
@@ -74,8 +79,8 @@ def submit(conn: Transaction, new: NewOutbound, now: float) -> Submitted | Repea
     row = OutboundRow(id=inserted[0], **values)  # type: ignore[arg-type]
     stored = bodies.columns(conn, new.content_type, new.body, staging_id=f"{row.subject}:submitted", now=now)
     conn.run(sql.PUT_BODY, {"id": row.id, **stored})
-    if priority < LAST_CLASS:
-        conn.run(sql.LIFT, {"in_partner": new.partner, "in_key": new.order_key, "class_": priority})
+    if behind(conn, row):
+        row = evolve(row, head=0)
     journal.append(
         conn,
         event="outbound.submitted",
@@ -86,6 +91,21 @@ def submit(conn: Transaction, new: NewOutbound, now: float) -> Submitted | Repea
         detail=new.national_message_id or "",
     )
     return Submitted(row=row)
+
+
+def behind(conn: Transaction, row: OutboundRow) -> bool:
+    """Put a new message in line behind the open ones of its key, if there are any, and lift those to its
+    class."""
+    key = {"in_partner": row.partner, "in_key": row.order_key}
+    if not conn.rows(sql.FOLLOW, {**key, "row": row.id, "class_": row.priority}):
+        return False
+    conn.run(sql.BEHIND, {"row": row.id})
+    return True
+
+
+def promote_successor(conn: Transaction, row: OutboundRow) -> None:
+    """A message of the key has closed: claims may look at the oldest one that is still open."""
+    conn.run(sql.PROMOTE, {"in_partner": row.partner, "in_key": row.order_key})
 
 
 def claim_submitted(
@@ -202,6 +222,8 @@ def move(
     if moved is None:
         return None
     row = outbound_row(moved)
+    if row.open_key is None:
+        promote_successor(conn, row)
     journal.append(
         conn, event=f"outbound.{to_state}", subject=row.subject, actor=actor, detail=reason, now=now
     )
@@ -211,7 +233,11 @@ def move(
 def reseal(
     conn: Transaction, id: int, *, content_type: str, body: bytes, signed_with: str, now: float
 ) -> None:
-    """Replace the sealed bytes by the same parts under a new signature; id and digests stay the same."""
+    """Replace the sealed bytes by the same parts under a new signature; id and digests stay the same.
+
+    What stood there is kept: an attempt may have carried it, and its receipt may have been lost.
+    """
+    conn.run(sql.SUPERSEDE, {"row": id, "now": now})
     stored = bodies.columns(conn, content_type, body, staging_id=f"outbound:{id}:{signed_with}", now=now)
     conn.run(
         sql.RESEAL,
@@ -262,6 +288,32 @@ def sealed_body(conn: Transaction, id: int) -> tuple[str, bytes] | None:
         return None
     stored = bodies.stored(row)
     return stored.content_type, bodies.load(conn, stored)
+
+
+@frozen(kw_only=True)
+class Superseded:
+    """Sealed bytes that were replaced at `superseded_at` by the same parts under another signature."""
+
+    superseded_at: float
+    signed_with: str
+    content_type: str
+    body: bytes
+
+
+def superseded_bodies(conn: Transaction, id: int) -> list[Superseded]:
+    """Earlier sealed bytes of a message, oldest first."""
+    found = []
+    for superseded_at, signed_with, *values in conn.rows(sql.SUPERSEDED, {"row": id}):
+        stored = bodies.stored(tuple(values))
+        found.append(
+            Superseded(
+                superseded_at=superseded_at,
+                signed_with=signed_with,
+                content_type=stored.content_type,
+                body=bodies.load(conn, stored),
+            )
+        )
+    return found
 
 
 def _one(conn: Transaction, statement: Statement, parameters: Parameters) -> OutboundRow | None:

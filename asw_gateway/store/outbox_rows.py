@@ -93,6 +93,9 @@ class OutboundRow:
     queued_at: float | None
     finalized_at: float | None
     last_reason: str | None
+    head: int = 1
+    followed: int = 0
+    claims: int = 0
 
     @property
     def body_role(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Select, bindparam, case, exists, func, insert, null, select, update
+from sqlalchemy import Select, bindparam, case, exists, func, insert, null, or_, select, update
 
 from asw_gateway.store import bodies, tables
 from asw_gateway.store.statements import Statement, insert_or_ignore, insert_values, number, word
@@ -11,6 +11,7 @@ LAST_CLASS = 3
 
 _o = tables.outbox
 _body, _sealed = tables.outbox_submitted, tables.outbox_sealed
+_superseded = tables.outbox_superseded
 
 SUBMIT = Statement(
     lambda dialect: (
@@ -21,15 +22,41 @@ SUBMIT = Statement(
 )
 PUT_BODY = Statement(lambda _: insert(_body))
 PUT_SEALED = Statement(lambda _: insert(_sealed))
-LIFT = Statement(
-    lambda _: (
+# Waits for whoever is closing one of these rows on another node: afterwards the row is closed, or will
+# promote its successor (PROMOTE).
+FOLLOW = Statement(
+    lambda dialect: (
         update(_o)
         .where(
             _o.c.partner == bindparam("in_partner"),
             _o.c.open_key == bindparam("in_key"),
-            _o.c.priority > bindparam("class_"),
+            _o.c.id < bindparam("row"),
+            or_(_o.c.followed == number(0), _o.c.priority > bindparam("class_")),
         )
-        .values(priority=bindparam("class_"))
+        .values(
+            followed=number(1),
+            priority=(func.least if dialect == "postgresql" else func.min)(
+                _o.c.priority, bindparam("class_", type_=tables.Key)
+            ),
+        )
+        .returning(_o.c.id)
+    )
+)
+BEHIND = Statement(lambda _: update(_o).where(_o.c.id == bindparam("row")).values(head=number(0)))
+_first = _o.alias("first_")
+PROMOTE = Statement(
+    lambda _: (
+        update(_o)
+        .where(
+            _o.c.id
+            == select(_first.c.id)
+            .where(_first.c.partner == bindparam("in_partner"), _first.c.open_key == bindparam("in_key"))
+            .order_by(_first.c.id)
+            .limit(number(1))
+            .scalar_subquery()
+        )
+        # Whether anybody follows the new head is not known here; at its end it looks.
+        .values(head=number(1), followed=number(1))
     )
 )
 BY_ID = Statement(lambda _: select(_o).where(_o.c.id == bindparam("id")))
@@ -66,7 +93,11 @@ CLAIM_SUBMITTED = Statement(
     lambda dialect: (
         update(_o)
         .where(_o.c.id.in_(select(_submitted_first(dialect).cte("picked").c.id)))
-        .values(lease_owner=bindparam("node"), lease_until=bindparam("until"))
+        .values(
+            lease_owner=bindparam("node"),
+            lease_until=bindparam("until"),
+            claims=_o.c.claims + number(1),
+        )
         .returning(*_o.c)
     )
 )
@@ -85,6 +116,7 @@ DEFER = Statement(
         .values(
             lease_owner=null(),
             lease_until=number(0),
+            claims=_o.c.claims - number(1),
             next_attempt_at=bindparam("at"),
             last_reason=bindparam("reason"),
         )
@@ -115,6 +147,24 @@ QUEUE = Statement(
             last_reason=null(),
         )
         .returning(*_o.c)
+    )
+)
+SUPERSEDE = Statement(
+    lambda _: insert(_superseded).from_select(
+        ["outbox_id", "superseded_at", "signed_with", "content_type", "size_bytes", "body", "staging_id"],
+        select(
+            _sealed.c.id,
+            bindparam("now", type_=_superseded.c.superseded_at.type),
+            _sealed.c.signed_with,
+            *bodies.body_columns(_sealed),
+        ).where(_sealed.c.id == bindparam("row")),
+    )
+)
+SUPERSEDED = Statement(
+    lambda _: (
+        select(_superseded.c.superseded_at, _superseded.c.signed_with, *bodies.body_columns(_superseded))
+        .where(_superseded.c.outbox_id == bindparam("row"))
+        .order_by(_superseded.c.id)
     )
 )
 RESEAL = Statement(

@@ -12,7 +12,7 @@ from typing import Any
 
 from asw_gateway.store import bodies, dead_letters, journal
 from asw_gateway.store import sending_sql as sql
-from asw_gateway.store.outbox import get
+from asw_gateway.store.outbox import get, promote_successor
 from asw_gateway.store.outbox_rows import (
     INTERRUPTED,
     Attempt,
@@ -126,6 +126,8 @@ def record_attempt(
     moved = found is not None
     if found is not None:
         row = outbound_row(found)
+        if delivered and row.followed:
+            promote_successor(conn, row)
     else:
         before = get(conn, id)
         if before is None:
@@ -137,6 +139,7 @@ def record_attempt(
             )
             if found is not None:
                 moved, row = True, outbound_row(found)
+                promote_successor(conn, row)
                 if before.state in dead_letters.DEAD:
                     released = tuple(dead_letters.release_successors(conn, row, now))
     conn.run(

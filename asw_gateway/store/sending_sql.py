@@ -30,13 +30,18 @@ _QUEUED, _SENDING = word("queued"), word("sending")
 
 
 def _free_rows(klass: int) -> tuple[Any, Select[tuple[int, float]]]:
-    """Queued rows of one partner and class that no message of their key stands before, as they become due."""
+    """Queued rows of one partner and class that no message of their key stands before, as they become due.
+
+    The column `head` keeps blocked rows out of the index; the two conditions decide, for the case that two
+    nodes took in messages of one key at the same moment.
+    """
     o, earlier, flying = _o.alias(f"o{klass}"), _o.alias(f"earlier{klass}"), _o.alias(f"flying{klass}")
     rows = (
         select(o.c.id, o.c.next_attempt_at)
         .where(
             o.c.partner == bindparam("partner"),
             o.c.state == _QUEUED,
+            o.c.head == number(1),
             o.c.priority == number(klass),
             ~exists().where(
                 earlier.c.partner == o.c.partner, earlier.c.open_key == o.c.order_key, earlier.c.id < o.c.id
@@ -186,6 +191,7 @@ HASTEN = Statement(
         .where(
             _o.c.partner == bindparam("in_partner"),
             _o.c.state == _QUEUED,
+            _o.c.head == number(1),
             _o.c.priority.in_([number(klass) for klass in range(LAST_CLASS + 1)]),
             _o.c.next_attempt_at > bindparam("now"),
             _o.c.attempt > number(0),

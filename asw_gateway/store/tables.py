@@ -11,14 +11,23 @@ messages are stored.
 
 from asw_gateway.store.columns import Key, body_chunk, body_staging, metadata
 from asw_gateway.store.tables_inbound import feed, feed_body, feed_counter, inbox, inbox_body
-from asw_gateway.store.tables_outbound import attempts, outbox, outbox_sealed, outbox_submitted
+from asw_gateway.store.tables_outbound import (
+    attempts,
+    outbox,
+    outbox_sealed,
+    outbox_submitted,
+    outbox_superseded,
+)
 from asw_gateway.store.tables_records import (
+    certificates,
     document_versions,
     documents,
     jobs,
     journal,
+    journal_heads,
     partner_state,
     refusals,
+    retention,
 )
 
 __all__ = [
@@ -27,6 +36,7 @@ __all__ = [
     "attempts",
     "body_chunk",
     "body_staging",
+    "certificates",
     "document_versions",
     "documents",
     "feed",
@@ -36,13 +46,16 @@ __all__ = [
     "inbox_body",
     "jobs",
     "journal",
+    "journal_heads",
     "metadata",
     "outbox",
     "outbox_sealed",
     "outbox_submitted",
+    "outbox_superseded",
     "partner_state",
     "refusals",
+    "retention",
 ]
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The newest revision in migrations/versions; a database with a higher one is refused."""

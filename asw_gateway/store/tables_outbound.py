@@ -41,6 +41,23 @@ outbox = Table(
     ),
     Column("priority", Integer, nullable=False, comment="class between keys, 0 first"),
     Column("state", Text, nullable=False, comment="outbound state"),
+    Column(
+        "head",
+        Integer,
+        nullable=False,
+        server_default="1",
+        comment="0 = an older message of the key is open, so no claim looks at this one; 1 = look",
+    ),
+    Column(
+        "followed",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="1 = a younger message of the key may have head 0: promote it when this one closes",
+    ),
+    Column(
+        "claims", Integer, nullable=False, server_default="0", comment="conversions begun since submitted"
+    ),
     Column("attempt", Integer, nullable=False, comment="attempts begun so far"),
     Column("attempted_at", Double, comment="last attempt begun, UTC epoch seconds"),
     Column("next_attempt_at", Double, nullable=False, comment="not before, UTC epoch seconds"),
@@ -60,7 +77,8 @@ outbox = Table(
     Column("last_reason", Text, comment="bounded word or sentence for the last state or attempt"),
     UniqueConstraint("sender_identity", "national_message_id", name="uq_outbox_national"),
     CheckConstraint("priority BETWEEN 0 AND 3", name="ck_outbox_priority"),
-    # Claims for sending: one seek per class, then rows in the order they become due.
+    # Claims for sending: one seek per class, then rows in the order they become due. Rows behind an open one
+    # of their key are not in it, however many there are.
     Index(
         "ix_outbox_due",
         "partner",
@@ -68,8 +86,8 @@ outbox = Table(
         "next_attempt_at",
         "id",
         "order_key",
-        sqlite_where=text("state = 'queued'"),
-        postgresql_where=text("state = 'queued'"),
+        sqlite_where=text("state = 'queued' AND head = 1"),
+        postgresql_where=text("state = 'queued' AND head = 1"),
     ),
     # Is an older message of this key still open? Its predicate is a column that changes once in a life.
     Index(
@@ -135,6 +153,19 @@ outbox_sealed = Table(
         "signed_with", Text, nullable=False, comment="SHA-256 fingerprint of our signing certificate, hex"
     ),
     *body_columns(),
+)
+
+outbox_superseded = Table(
+    "outbox_superseded",
+    metadata,
+    row_id(),
+    Column("outbox_id", Key, ForeignKey("outbox.id"), nullable=False, comment="outbox row"),
+    Column("superseded_at", Double, nullable=False, comment="signed again, UTC epoch seconds"),
+    Column(
+        "signed_with", Text, nullable=False, comment="SHA-256 fingerprint of the certificate before, hex"
+    ),
+    *body_columns(),
+    Index("ix_outbox_superseded", "outbox_id"),
 )
 
 attempts = Table(

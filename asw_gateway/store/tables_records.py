@@ -11,6 +11,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from asw_gateway.store.columns import Key, metadata, row_id
@@ -61,6 +62,12 @@ documents = Table(
     Column("updated_at", Double, nullable=False, comment="last change, UTC epoch seconds"),
     UniqueConstraint("direction", "party", "document_type", "document_number", name="uq_documents"),
     Index("ix_documents_number", "document_number", "document_type"),
+    Index(
+        "ix_documents_validity",
+        "valid_until_at",
+        sqlite_where=text("state IN ('RCV', 'VAL')"),
+        postgresql_where=text("state IN ('RCV', 'VAL')"),
+    ),
 )
 
 document_versions = Table(
@@ -121,4 +128,33 @@ journal = Table(
     Column("previous_hash", Text, nullable=False, comment="hash of the entry before; 64 zeros for the first"),
     Column("hash", Text, nullable=False, comment="SHA-256 over all of the above, hex"),
     Index("ix_journal_subject", "subject"),
+)
+
+journal_heads = Table(
+    "journal_heads",
+    metadata,
+    Column("chain", Text, primary_key=True, comment="chain whose head it was"),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False, comment="the head's position"),
+    Column("hash", Text, nullable=False, comment="the head's hash"),
+    Column("published_at", Double, nullable=False, comment="signed, UTC epoch seconds"),
+    Column("signed_with", Text, nullable=False, comment="SHA-256 fingerprint of the seal certificate, hex"),
+    Column("statement", LargeBinary, nullable=False, comment="the signed XML statement, bytes"),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("fingerprint", Text, primary_key=True, comment="SHA-256 of the certificate, hex"),
+    Column("party", Text, primary_key=True, comment="own, or a partner's name"),
+    Column("use", Text, primary_key=True, comment="signing, seal, tls-client, tls-server, encryption"),
+    Column("certificate", LargeBinary, nullable=False, comment="DER bytes"),
+    Column("first_used_at", Double, nullable=False, comment="first configured, UTC epoch seconds"),
+    Column("withdrawn_at", Double, comment="no longer configured, UTC epoch seconds; NULL = in use"),
+)
+
+retention = Table(
+    "retention",
+    metadata,
+    Column("name", Text, primary_key=True, comment="what is purged, for example outbox payload"),
+    Column("done_until", BigInteger, nullable=False, comment="row number up to which nothing is left"),
 )

@@ -45,10 +45,9 @@ def test_a_rewritten_entry_with_a_fitting_hash_breaks_the_next_link() -> None:
     with sqlite_database() as database:
         fill(database)
         facts = database.read_now(lambda conn: list(journal.entries(conn, "node-a")))
-        forged = [
-            "node-a", 3, facts[2].at, "test", "s:other", "gateway", "d", "Nguyễn", facts[2].previous_hash
-        ]  # fmt: skip
-        fitting = sha256(json.dumps(forged, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+        forged = ["node-a", 3, facts[2].at, "test", "s:other", "gateway", "d", "Nguyễn"]
+        content = sha256(json.dumps(forged, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+        fitting = sha256((facts[2].previous_hash + content).encode()).hexdigest()
         change = "UPDATE journal SET subject = 's:other', hash = :fitting WHERE sequence = 3"
         database.run_now(lambda conn: conn.connection.exec_driver_sql(change, {"fitting": fitting}).close())
         assert database.read_now(journal.verify).breaks == ("node-a #4: does not follow the entry before it",)

@@ -14,13 +14,27 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
 from asw_gateway.store import engine as engines
-from asw_gateway.store import journal, outbox, schema, tables
+from asw_gateway.store import journal, schema, tables
 from asw_gateway.store.database import Database
 from asw_gateway.store.schema import SchemaTooNew, SchemaTooOld
 from tests.store.databases import database_url
-from tests.store.messages import claim, ids, queued, submitted
+from tests.store.messages import T0, claim, finish, ids, submitted
 
 ON_DISK = pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+
+
+FIRST_REVISION_ROWS = [
+    f"""INSERT INTO outbox (message_id, origin, sender_identity, national_message_id, digest, partner,
+      document_type, profile, kind, document_number, order_key, open_key, priority, state, attempt,
+      next_attempt_at, expires_at, lease_until, created_at)
+    VALUES ('{number}@vn', 'portal', 'VNSW', 'N{number}', 'd', 'th', 'atiga-form-d', 'p', 'certificate', 'D',
+      'k', 'k', 2, 'queued', 0, 0, {T0 + 1e6}, 0, {T0})"""
+    for number in (1, 2)
+] + [
+    f"""INSERT INTO outbox_sealed (id, reference_digests, signed_with, content_type, size_bytes, body)
+    VALUES ({number}, '[]', 'f', 'multipart/related', 0, '')"""
+    for number in (1, 2)
+]
 
 
 def at_revision(engine: Engine, revision: str) -> None:
@@ -57,14 +71,17 @@ def test_the_revisions_make_exactly_our_tables(engine: str) -> None:
 @ON_DISK
 def test_a_database_of_the_first_revision_is_upgraded_with_its_messages(engine: str) -> None:
     with database_url(engine, empty=True) as url:
-        at_revision(engines.open_engine(url), "0001")
-        database = Database.open(url, node="node-a")
-        rows = [queued(database), submitted(database)]
-        database.close_now()
+        opened = engines.open_engine(url)
+        at_revision(opened, "0001")
+        with opened.connect() as connection, connection.begin():
+            for statement in FIRST_REVISION_ROWS:
+                connection.execute(text(statement))
         database = Database.open(url, node="node-a")
         try:
-            assert [database.read_now(outbox.get, row.id) for row in rows] == rows
-            assert ids(claim(database)) == [rows[0].id]
+            assert ids(claim(database)) == [1], "the second one waits behind the first"
+            finish(database, 1, 1, "delivered")
+            assert ids(claim(database)) == [2]
+            assert submitted(database).id == 3
             assert database.read_now(journal.verify).whole
         finally:
             database.close_now()
@@ -95,10 +112,10 @@ def test_a_file_is_copied_before_it_is_upgraded(monkeypatch: pytest.MonkeyPatch)
         row = submitted(database)
         database.close_now()
         opened = engines.open_engine(url)
-        monkeypatch.setattr(schema, "SCHEMA_REVISION", "0002")
+        monkeypatch.setattr(schema, "SCHEMA_REVISION", "0098")
         monkeypatch.setattr(schema, "upgrade_to", lambda connection, revision: None)
         schema.prepare(opened, upgrade=True)
-        copy = Path(f"{opened.url.database}.schema-0001")
+        copy = Path(f"{opened.url.database}.schema-{tables.SCHEMA_REVISION}")
         with sqlite3.connect(copy) as looked:
             assert looked.execute("SELECT id, state FROM outbox").fetchall() == [(row.id, "submitted")]
         looked.close()
