@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Self
 
 from attrs import frozen
@@ -69,12 +70,19 @@ class AttemptDecision:
 
 
 def after_attempt(
-    facts: OutboundFacts, outcome: Outcome, *, awareness: ReceptionAwareness, now: float, jitter: float
+    facts: OutboundFacts,
+    outcome: Outcome,
+    *,
+    awareness: ReceptionAwareness,
+    now: float,
+    jitter: float,
+    earlier: Collection[str] = (),
 ) -> AttemptDecision:
     """Judge one finished attempt; a row another hand moved on meanwhile raises IllegalMove.
 
-    A valid receipt wins in every state.  A receipt that does not prove what we sent, a retryable error and
-    every failure of the road are tried again until the time to live is over (EBMS:0301 to the portal).
+    ``earlier`` are the outcomes of the attempts before, needed when this one is a duplicate.  A valid
+    receipt wins in every state.  A receipt that does not prove what we sent, a retryable error and every
+    failure of the road are tried again until the time to live is over (EBMS:0301 to the portal).
     """
     if outcome.kind is OutcomeKind.RECEIPT:
         state = outbound_next(facts.state, OutboundEvent.RECEIPT)
@@ -85,6 +93,11 @@ def after_attempt(
         return AttemptDecision(
             state=state, next_attempt_at=now, counts=False, reason="interrupted", notice=None
         )
+    if outcome.kind is OutcomeKind.DUPLICATE and _arrived_before(earlier):
+        # Sending it again could only deliver it twice, once the partner has forgotten its id.
+        state = outbound_next(facts.state, OutboundEvent.KNOWN_THERE)
+        told = "the partner has this message; its receipt was lost"
+        return _decision(facts, state, None, retry.MISSING_RECEIPT, Status.UNRECEIPTED, told)
     if not (outcome.retryable or outcome.kind in _ABOUT_THE_ROAD):
         state = outbound_next(facts.state, OutboundEvent.ATTEMPT_REFUSED)
         return _decision(facts, state, None, outcome.reason, Status.FAILED, outcome.detail)
@@ -98,6 +111,14 @@ def after_attempt(
     at = min(at, max(facts.expires_at, now))
     first = Status.RETRYING if facts.attempt == 1 else None
     return _decision(facts, state, at, outcome.reason, first, outcome.detail)
+
+
+def _arrived_before(earlier: Collection[str]) -> bool:
+    """Whether an attempt ended without the partner's word, and none with a refusal.
+
+    Some partners note an id before they process its message, and call the retry after a refusal a duplicate.
+    """
+    return bool(earlier) and OutcomeKind.ERROR_SIGNAL not in earlier
 
 
 def expire(facts: OutboundFacts) -> AttemptDecision:

@@ -64,6 +64,7 @@ class OutboundEvent(StrEnum):
     PREPARATION_BROKE = "preparation_broke"  # our own fault while preparing
     CLAIMED = "claimed"  # an attempt is recorded, its request goes out
     RECEIPT = "receipt"  # a valid receipt, in time or late
+    KNOWN_THERE = "known_there"  # the partner has it from an attempt whose answer was lost
     ATTEMPT_FAILED = "attempt_failed"  # temporary: try again later
     ATTEMPT_REFUSED = "attempt_refused"  # permanent: trying again cannot help
     INTERRUPTED = "interrupted"  # the sending process stopped; does not count as an attempt
@@ -161,6 +162,7 @@ OUTBOUND: Mapping[OutboundState, Mapping[OutboundEvent, OutboundState]] = {
     },
     _O.SENDING: {
         _OE.RECEIPT: _O.DELIVERED,
+        _OE.KNOWN_THERE: _O.DELIVERED,
         _OE.ATTEMPT_FAILED: _O.QUEUED,
         _OE.ATTEMPT_REFUSED: _O.FAILED,
         _OE.INTERRUPTED: _O.QUEUED,

@@ -18,6 +18,7 @@ class Status(StrEnum):
     QUEUED = "queued"  # outbound: signed and in line
     SENT = "sent"  # an attempt went out
     RECEIPTED = "receipted"  # delivered: a valid receipt is stored
+    UNRECEIPTED = "unreceipted"  # the partner says that it has it; its receipt was lost (EBMS:0301)
     ACCEPTED = "accepted"  # the other side found the document valid
     REJECTED = "rejected"  # content problems, found here or by the partner
     FAILED = "failed"  # the partner refused the message for good, or we could not prepare it

@@ -12,6 +12,7 @@ class OutcomeKind(StrEnum):
 
     RECEIPT = "receipt"  # a valid signed receipt for exactly what we sent
     ERROR_SIGNAL = "error_signal"  # the partner answered with eb:Error
+    DUPLICATE = "duplicate"  # the partner says that it has this message id already, and gives no receipt
     INVALID_RECEIPT = "invalid_receipt"  # a receipt that does not prove what we sent (EBMS:0302)
     HTTP_ERROR = "http_error"  # a status that carries no signal
     TLS_ERROR = "tls_error"  # their or our certificate was refused

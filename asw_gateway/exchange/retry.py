@@ -9,8 +9,9 @@ from __future__ import annotations
 from asw_gateway.messaging.error_codes import EbmsError, is_retryable
 from asw_gateway.messaging.pmode import ReceptionAwareness
 
-#: phase4's private code for a duplicate: the partner has it already and owes us its receipt.
+#: phase4's private code for a duplicate since 4.5; before, it was EBMS:0004 and a sentence.
 DUPLICATE_CODE = "EBMS:4001"
+_OTHER, _DUPLICATE_WORD = "EBMS:0004", "duplicate"
 MISSING_RECEIPT = "EBMS:0301"
 INVALID_RECEIPT = "EBMS:0302"
 
@@ -26,11 +27,14 @@ _MAX_EXPONENT = 64
 
 def error_is_retryable(code: str, detail: str = "") -> bool:
     """Tell whether an error signal with this code is worth another attempt (ebMS 3.0 core §6.7)."""
-    if code == DUPLICATE_CODE:
-        return True
     return is_retryable(
         EbmsError(code=code, severity="failure", category="", short_description="", detail=detail.strip())
     )
+
+
+def is_duplicate(code: str, detail: str) -> bool:
+    """Tell whether an error says "I have this message id already" (the standard wants the receipt again)."""
+    return code == DUPLICATE_CODE or (code == _OTHER and _DUPLICATE_WORD in detail.lower())
 
 
 def http_status_is_retryable(status: int) -> bool:

@@ -37,7 +37,11 @@ OUTBOUND_NOTES: Mapping[OutboundState, StateNote] = {
         "an attempt is recorded and its request is out",
         "the partner's channel, or the rescue of expired leases",
     ),
-    OutboundState.DELIVERED: _note("a valid receipt is stored", "nobody", _RETENTION),
+    OutboundState.DELIVERED: _note(
+        "a valid receipt is stored; or the partner says that it has the message and its receipt was lost",
+        "nobody",
+        _RETENTION,
+    ),
     OutboundState.FAILED: _note(
         "the partner refused it for good, or we could not prepare it; the portal was told",
         "an operator (replay, convert again, discard) or a late receipt",

@@ -10,6 +10,7 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "attempt": (
         "receipt",
         "error_signal",
+        "duplicate",
         "http_error",
         "tls_error",
         "timeout",

@@ -33,7 +33,7 @@ _STORE_RETRY_SECONDS = 1.0
 GRACE_SECONDS = 6.0
 STOP_LIMIT_SECONDS = 9.0
 _SHORTEST_WAIT_SECONDS = 0.01
-_ANSWERED = (OutcomeKind.RECEIPT, OutcomeKind.ERROR_SIGNAL)
+_ANSWERED = (OutcomeKind.RECEIPT, OutcomeKind.ERROR_SIGNAL, OutcomeKind.DUPLICATE)
 
 _log = Log("partner.channel")
 

@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.http_headers import Headers
 
 from asw_gateway.exchange.outcome import Outcome, OutcomeKind
-from asw_gateway.exchange.retry import error_is_retryable
+from asw_gateway.exchange.retry import error_is_retryable, is_duplicate
 from asw_gateway.messaging.faults import RemoteFault
 from asw_gateway.messaging.packing import SealedMessage
 from asw_gateway.messaging.party import Partner
@@ -158,8 +158,9 @@ def _refused(signal: ErrorSignal, answer: _Answer) -> Outcome:
     failures = [error for error in signal.errors if error.severity == "failure"] or list(signal.errors)
     final = (error for error in failures if not error_is_retryable(error.code, error.detail))
     worst = next(final, failures[0])
+    duplicate = is_duplicate(worst.code, worst.detail)
     return Outcome(
-        kind=OutcomeKind.ERROR_SIGNAL,
+        kind=OutcomeKind.DUPLICATE if duplicate else OutcomeKind.ERROR_SIGNAL,
         retryable=error_is_retryable(worst.code, worst.detail),
         reason=worst.code,
         detail=worst.detail or worst.short_description,

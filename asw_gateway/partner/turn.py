@@ -15,7 +15,7 @@ from asw_gateway.exchange.attempts import AttemptDecision, OutboundFacts, after_
 from asw_gateway.exchange.identity import OwnGateway
 from asw_gateway.exchange.lifecycle import OUTBOUND_BLOCKS_KEY
 from asw_gateway.exchange.notices import Status, StatusNotice, feed_draft, notice_for
-from asw_gateway.exchange.outcome import Outcome
+from asw_gateway.exchange.outcome import Outcome, OutcomeKind
 from asw_gateway.messaging.pmode import ReceptionAwareness
 from asw_gateway.partner.breaker import Breaker, judge
 from asw_gateway.store import dead_letters, feed, partner_state, sending
@@ -126,7 +126,7 @@ class ChannelTurn:
         if finished.due is None:
             return None
         row, outcome, now = finished.due.row, finished.outcome, finished.finished_at
-        decision = self._decide(row, finished)
+        decision = self._decide(conn, row, finished)
         recorded = sending.record_attempt(
             conn,
             row.id,
@@ -153,13 +153,17 @@ class ChannelTurn:
             self._tell_of(conn, freed, Status.QUEUED, "predecessor_delivered", finished)
         return decision
 
-    def _decide(self, row: OutboundRow, finished: Finished) -> AttemptDecision:
+    def _decide(self, conn: Transaction, row: OutboundRow, finished: Finished) -> AttemptDecision:
+        earlier: tuple[str, ...] = ()
+        if finished.outcome.kind is OutcomeKind.DUPLICATE:
+            earlier = tuple(attempt.outcome for attempt in sending.attempts(conn, row.id))
         return after_attempt(
             OutboundFacts.of(row),
             finished.outcome,
             awareness=self.awareness,
             now=finished.finished_at,
             jitter=finished.jitter,
+            earlier=earlier,
         )
 
     def _tell_of(

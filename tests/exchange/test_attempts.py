@@ -152,3 +152,35 @@ def test_expiry_and_holding_are_only_for_messages_that_wait() -> None:
         expire(evolve(FACTS, state="delivered"))
     with pytest.raises(IllegalMove):
         held(FACTS)
+
+
+@pytest.mark.parametrize("earlier", [("timeout",), ("interrupted",), ("connection_error", "http_error")])
+def test_a_duplicate_after_an_unknown_end_is_there_without_its_receipt(earlier: tuple[str, ...]) -> None:
+    decision = after_attempt(
+        evolve(FACTS, attempt=2),
+        outcome(OutcomeKind.DUPLICATE, retryable=False),
+        awareness=AWARENESS,
+        now=NOW,
+        jitter=0.5,
+        earlier=earlier,
+    )
+    assert (decision.state, decision.reason) == (OutboundState.DELIVERED, "EBMS:0301")
+    assert decision.notice is not None
+    assert (decision.notice.status, decision.notice.reason) == (Status.UNRECEIPTED, "EBMS:0301")
+
+
+@pytest.mark.parametrize(
+    "earlier", [(), ("error_signal",), ("error_signal", "timeout"), ("timeout", "error_signal")]
+)
+def test_a_duplicate_of_what_was_never_sent_or_was_refused_fails(earlier: tuple[str, ...]) -> None:
+    decision = after_attempt(
+        evolve(FACTS, attempt=2),
+        outcome(OutcomeKind.DUPLICATE, retryable=False),
+        awareness=AWARENESS,
+        now=NOW,
+        jitter=0.5,
+        earlier=earlier,
+    )
+    assert decision.state is OutboundState.FAILED
+    assert decision.notice is not None
+    assert decision.notice.status is Status.FAILED

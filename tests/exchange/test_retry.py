@@ -58,7 +58,7 @@ def test_jitter_outside_its_range_is_our_own_fault() -> None:
         retry.jittered_seconds(AWARENESS, 1, 1.5)
 
 
-@pytest.mark.parametrize("code", ["EBMS:0005", "EBMS:0202", "EBMS:4001"])
+@pytest.mark.parametrize("code", ["EBMS:0005", "EBMS:0202"])
 def test_codes_that_time_can_heal(code: str) -> None:
     assert retry.error_is_retryable(code, "some detail")
 
@@ -74,6 +74,19 @@ def test_codes_that_need_a_person(code: str) -> None:
 def test_other_is_retried_only_without_detail() -> None:
     assert retry.error_is_retryable("EBMS:0004", "  ")
     assert not retry.error_is_retryable("EBMS:0004", "schema of your agreement is unknown")
+
+
+@pytest.mark.parametrize(
+    ("code", "detail", "duplicate"),
+    [
+        ("EBMS:4001", "", True),
+        ("EBMS:0004", "message with Message ID '1@vn' was already handled (this is a duplicate)", True),
+        ("EBMS:0004", "the database is full", False),
+        ("EBMS:0003", "this is a duplicate", False),
+    ],
+)
+def test_how_partners_call_a_duplicate(code: str, detail: str, duplicate: bool) -> None:
+    assert retry.is_duplicate(code, detail) is duplicate
 
 
 def test_http_statuses() -> None:

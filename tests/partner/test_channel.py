@@ -33,6 +33,13 @@ REFUSED_CONNECTION = Outcome(kind=OutcomeKind.CONNECTION_ERROR, retryable=True, 
 LOST = Outcome(kind=OutcomeKind.CONNECTION_ERROR, retryable=True, reason="connection_lost")
 FINAL_ERROR = Outcome(kind=OutcomeKind.ERROR_SIGNAL, retryable=False, reason="EBMS:0101", detail="no")
 TEMPORARY_ERROR = Outcome(kind=OutcomeKind.ERROR_SIGNAL, retryable=True, reason="EBMS:0202", detail="full")
+DUPLICATE = Outcome(
+    kind=OutcomeKind.DUPLICATE,
+    retryable=False,
+    reason="EBMS:4001",
+    receipt=b"<error/>",
+    receipt_content_type="x/y",
+)
 BUSY = Outcome(
     kind=OutcomeKind.HTTP_ERROR, retryable=True, reason="http_503", http_status=503, retry_after_seconds=500
 )
@@ -196,6 +203,23 @@ class Delivery(ChannelCase):
         self.assertEqual(len(self.database.now(feed.after, 0)), 10)
         self.assertGreater(self.fed, 0)
         self.assertEqual(world.value(self.metrics.deliveries, partner="th", outcome="delivered"), 10)
+
+    def test_a_lost_receipt_that_the_partner_will_not_repeat(self) -> None:
+        """The partner calls the retry a duplicate: sent no more, its successor goes, the portal knows."""
+        id = self.queue(1, key="th/atiga-form-d/D-1")
+        next_id = self.queue(2, key="th/atiga-form-d/D-1")
+        self.start()
+        self.sender.finish(LOST)
+        self.sender.answer = DUPLICATE
+        self.pass_time(15)
+        self.assertEqual(self.sender.sent[:2], ["m1@vn", "m1@vn"])
+        self.assertEqual((self.row(id).state, self.row(id).last_reason), ("delivered", "EBMS:4001"))
+        bodies = [entry.body.decode() for entry in self.database.now(feed.after, 0)]
+        told = [body for body in bodies if "N-1<" in body]
+        self.assertIn("<Status>unreceipted</Status>", told[-1])
+        self.assertIn("<Reason>EBMS:0301</Reason>", told[-1])
+        self.assertEqual(self.sender.sent[2], "m2@vn")
+        self.assertEqual(self.row(next_id).state, "failed")  # a duplicate of what was never sent before
 
     def test_wake_finds_new_work(self) -> None:
         """A message that is queued later leaves when the channel is woken, without a timer."""

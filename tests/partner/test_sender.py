@@ -236,6 +236,12 @@ class Answers(SenderCase):
         outcome = await self.outcome(refusing("EBMS:0202", "other", "our store is full"))
         self.assertEqual((outcome.reason, outcome.retryable), ("EBMS:0202", True))
 
+    async def test_phase4_before_4_5_calls_a_duplicate_other(self) -> None:
+        """EBMS:0004 with a sentence about a duplicate is a duplicate, not a final error."""
+        said = "message with Message ID '1@vn' was already handled (this is a duplicate)"
+        outcome = await self.outcome(refusing("EBMS:0004", "other", said))
+        self.assertEqual((outcome.kind, outcome.retryable), (OutcomeKind.DUPLICATE, False))
+
     async def test_come_back_later(self) -> None:
         """503 with Retry-After names the wait, and concerns every message."""
         answer = WebAnswer(status=503, headers={"Retry-After": "120"})
