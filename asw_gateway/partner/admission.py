@@ -14,8 +14,8 @@ class Full(Exception):
 class Admission:
     """Places for requests under way. One partner can never take them all: `per_partner` is below `total`.
 
-    It lies well above the windows that partners agree on (8 by default, 32 for a busy one): an answer 503 makes
-    a sender back off from us altogether.
+    That lies well above the windows that partners agree on (8 by default, 32 for a busy one): an answer
+    503 makes a sender back off from us altogether.
     """
 
     def __init__(self, *, total: int = 256, per_partner: int = 64) -> None:
