@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from asw_gateway.config.keys import read_certificates, read_key_pair, read_secret_path
 from asw_gateway.config.section import Section
-from asw_gateway.config.values import Listener, OperatorsListener, PortalClient
+from asw_gateway.config.values import ForTests, Listener, OperatorsListener, PortalClient
 from asw_gateway.messaging.party import PartyId
 from asw_gateway.tls.files import KeyFileFault, load_certificates
 
@@ -28,11 +28,12 @@ def read_gateway(root: Section) -> dict[str, Any]:
     parts = {name: keys.section(name) for name in ("signing", "seal")}
     if "decryption" in keys:
         parts["decryption"] = keys.section("decryption")
+    environment = gateway.choice("environment", ENVIRONMENTS, "production")
     state_directory = gateway.path("state_directory", "var", expected="a directory the gateway may write to")
     values: dict[str, Any] = {
         "party_id": _party(gateway),
         "country": gateway.text("country", pattern=COUNTRY, expected="an ISO 3166-1 alpha-2 code such as VN"),
-        "environment": gateway.choice("environment", ENVIRONMENTS, "production"),
+        "environment": environment,
         "node": gateway.text(
             "node",
             "node-1",
@@ -40,6 +41,7 @@ def read_gateway(root: Section) -> dict[str, Any]:
             expected="a name for this process, unlike any other's",
         ),
         "worker_threads": gateway.number("worker_threads", 2, least=1, most=16, whole=True),
+        "lease_seconds": gateway.number("lease_seconds", 60.0, least=1, most=3600, unit="seconds"),
         "state_directory": state_directory,
         "profiles_directory": gateway.path(
             "profiles_directory", "profiles", expected="a directory of profiles"
@@ -58,6 +60,7 @@ def read_gateway(root: Section) -> dict[str, Any]:
         "seal": read_key_pair(parts["seal"]),
         "decryption": read_key_pair(parts["decryption"]) if "decryption" in parts else None,
         "portal_clients": _portal_clients(root),
+        "test": _for_tests(root, environment),
     }
     root.done(gateway, database, keys, client, *parts.values())
     _check_directories(gateway, values)
@@ -161,6 +164,15 @@ def _portal_clients(root: Section) -> tuple[PortalClient, ...]:
                 continue
             found.append(PortalClient(name=name, certificate=certificates[0]))
     return tuple(found)
+
+
+def _for_tests(root: Section, environment: str | None) -> ForTests:
+    """Faults on purpose. The table itself is a mistake in production, whatever it holds."""
+    section = root.section("test")
+    if environment != "test" and "test" in root:
+        root.fault("test", "", "no such table unless environment is test")
+    values = {key: section.path(key, None) for key in ("clock_offset_file", "crash_file")}
+    return ForTests(**values) if section.done() else ForTests()
 
 
 def _check_directories(gateway: Section, values: dict[str, Any]) -> None:

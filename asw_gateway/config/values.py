@@ -42,13 +42,27 @@ class PortalClient:
 
 
 @frozen(kw_only=True)
+class ForTests:
+    """What only a gateway with environment = "test" may be told, so that faults can be made on purpose.
+
+    `clock_offset_file` holds seconds to add to the clock; `crash_file` names the journal events at whose
+    commit the process kills itself. Both may come and go while the gateway runs.
+    """
+
+    clock_offset_file: Path | None = None
+    crash_file: Path | None = None
+
+
+@frozen(kw_only=True)
 class GatewayConfig:
     """
     Everything a gateway is told. Made by `load`, which has read every certificate and private key.
 
     `organisation` and `portal_organisation` have the keys name, identity, country_code, ministry_code,
     organization_code, unit_code. `digest` is the SHA-256 of all configuration files. `database_url` may
-    hold a password read from a file. `warnings` are for people: nothing refuses to work because of them.
+    hold a password read from a file. `lease_seconds` is how long after the longest attempt another process
+    waits before it takes over what this one had in work. `warnings` are for people: nothing refuses to work
+    because of them.
     """
 
     path: Path
@@ -63,6 +77,7 @@ class GatewayConfig:
     state_directory: Path
     profiles_directory: Path
     worker_threads: int
+    lease_seconds: float
     partner_listener: Listener
     portal_listener: Listener
     operators: OperatorsListener
@@ -72,4 +87,5 @@ class GatewayConfig:
     decryption: KeyPair | None
     portal_clients: tuple[PortalClient, ...]
     partners: tuple[Partner, ...]
+    test: ForTests = ForTests()
     warnings: tuple[ConfigError, ...] = ()

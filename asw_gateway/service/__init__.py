@@ -4,6 +4,7 @@ standing    what a configuration amounts to: compiled profiles, identities, part
 links       the way to one partner: TLS policy, connections, channel
 listeners   the ports and the control socket
 checks      readiness
+mishaps     a clock that is wrong and crashes on purpose; only with environment = "test"
 gateway     start, stop, reload
 """
 
@@ -13,7 +14,6 @@ import os
 import random
 import signal
 import sys
-import time
 import uuid
 from typing import Any
 
@@ -22,6 +22,7 @@ from twisted.internet.defer import Deferred
 
 from asw_gateway.config import GatewayConfig, StartFault
 from asw_gateway.service.gateway import Gateway
+from asw_gateway.service.mishaps import clock
 from asw_gateway.service.standing import standing
 from asw_gateway.store.database import Database
 from asw_gateway.store.engine import StoreUnavailable
@@ -41,7 +42,7 @@ def build(config: GatewayConfig, reactor: Any) -> IService:
     gateway: Any = Gateway(
         current,
         reactor=reactor,
-        now=time.time,
+        now=clock(config.test.clock_offset_file),
         random=random.random,
         new_id=lambda: uuid.uuid4().hex,
         fresh_bytes=os.urandom,

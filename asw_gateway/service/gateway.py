@@ -35,6 +35,7 @@ from asw_gateway.schedule.duties import Certificates
 from asw_gateway.service.checks import readiness
 from asw_gateway.service.links import Link, Tools, link
 from asw_gateway.service.listeners import Listeners
+from asw_gateway.service.mishaps import crash_at_commit
 from asw_gateway.service.standing import Standing, standing
 from asw_gateway.store import inbox, sending
 from asw_gateway.store.database import Database
@@ -149,7 +150,11 @@ class Gateway(Service):
 
     def _open_store(self, conf: GatewayConfig) -> None:
         database = Database.open(
-            conf.database_url, node=conf.node, reactor=self._reactor, metrics=self.metrics
+            conf.database_url,
+            node=conf.node,
+            reactor=self._reactor,
+            metrics=self.metrics,
+            around_commit=crash_at_commit(conf.test.crash_file),
         )
         workers = Workers(
             self._reactor, threads=conf.worker_threads, on_backlog=self.metrics.worker_backlog.only.set
@@ -186,6 +191,7 @@ class Gateway(Service):
                 node=tools.database.node,
                 on_queued=self._wake,
                 on_feed=self._feed.wake,
+                lease_seconds=self._standing.config.lease_seconds,
             ),
             clock=self._reactor,
         )

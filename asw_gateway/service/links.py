@@ -20,9 +20,6 @@ from asw_gateway.store.database import Database
 from asw_gateway.tls import ClientTls
 from asw_gateway.workers import Workers
 
-# A claim outlasts the longest attempt: connecting, sending, reading, and the commit after it.
-_LEASE_MARGIN_SECONDS = 60.0
-
 
 @frozen(kw_only=True)
 class Tools:
@@ -84,7 +81,8 @@ def link(partner: Partner, standing: Standing, tools: Tools, *, on_feed: Callabl
         own=standing.own,
         awareness=reception,
         window=partner.window,
-        lease_seconds=reception.send_timeout_seconds + _LEASE_MARGIN_SECONDS,
+        # A claim outlasts the longest attempt: connecting, sending, reading, and the commit after it.
+        lease_seconds=reception.send_timeout_seconds + standing.config.lease_seconds,
         suspended=partner.status == "suspended",
     )
     channel = Channel(

@@ -24,7 +24,7 @@ from asw_gateway.metrics import Metrics
 from asw_gateway.store import engine as engines
 from asw_gateway.store import schema
 from asw_gateway.store.engine import StoreUnavailable
-from asw_gateway.store.group import Unit, Writer
+from asw_gateway.store.group import AroundCommit, Unit, Writer
 from asw_gateway.store.reading import Reader
 from asw_gateway.store.transaction import Transaction
 
@@ -104,13 +104,19 @@ class Database:
     """
 
     def __init__(
-        self, engine: Engine, *, node: str, reactor: CallsBack | None, metrics: Metrics | None
+        self,
+        engine: Engine,
+        *,
+        node: str,
+        reactor: CallsBack | None,
+        metrics: Metrics | None,
+        around_commit: AroundCommit | None = None,
     ) -> None:
         self.node = node
         self._engine = engine
         self._reactor = reactor
         self._metrics = metrics
-        self._writer = Writer(engine, node)
+        self._writer = Writer(engine, node, around_commit)
         self._reader = Reader(engine, node)
         self._closing: Deferred[None] | None = None
         self._closed = False
@@ -131,16 +137,18 @@ class Database:
         reactor: CallsBack | None = None,
         metrics: Metrics | None = None,
         upgrade: bool = True,
+        around_commit: AroundCommit | None = None,
     ) -> Database:
         """Open `url`, make or upgrade its tables (unless `upgrade` is false), and start the threads.
 
         Blocks: call it before listening. Raises StoreUnavailable with one sentence, SchemaTooNew or
         SchemaTooOld (both name the two revisions). Without a reactor only the blocking `run_now` and
-        `read_now` work.
+        `read_now` work. `around_commit(moment, events)` is for tests that crash on purpose: the database
+        thread calls it right before and right after each commit, with the events it adds to the journal.
         """
         engine = engines.open_engine(url)
         schema.prepare(engine, upgrade=upgrade)
-        return cls(engine, node=node, reactor=reactor, metrics=metrics)
+        return cls(engine, node=node, reactor=reactor, metrics=metrics, around_commit=around_commit)
 
     def run(
         self, fn: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs

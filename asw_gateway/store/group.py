@@ -19,6 +19,13 @@ from asw_gateway.store import feed, journal
 from asw_gateway.store.engine import StoreConflict, StoreUnavailable
 from asw_gateway.store.transaction import Transaction
 
+AroundCommit = Callable[[str, Sequence[str]], object]
+"""Called with "before" or "after" and the journal's new events; see `Database.open`."""
+
+
+def _ignore(moment: str, events: Sequence[str]) -> None:
+    """Nobody watches the commits."""
+
 
 @define(eq=False)
 class Unit:
@@ -40,7 +47,8 @@ class ConnectionLost(Exception):
 class Writer:
     """The one writing connection of a node; used by one thread at a time, opened again after a loss."""
 
-    def __init__(self, engine: Engine, node: str) -> None:
+    def __init__(self, engine: Engine, node: str, around_commit: AroundCommit | None = None) -> None:
+        self._around_commit = around_commit or _ignore
         self._engine = engine
         self._node = node
         self._connection: Connection | None = None
@@ -105,9 +113,10 @@ class Writer:
             with connection.begin() as begun:
                 transaction = Transaction(connection, self._node)
                 results = [unit.work(transaction) for unit in units]
-                facts = len(transaction.facts)
+                events = [fact.event for fact in transaction.facts]
                 head = journal.write(transaction, self._head)
                 feed.write(transaction)
+                self._around_commit("before", events)
                 committing = True
                 begun.commit()
         except BaseException as broken:
@@ -118,8 +127,9 @@ class Writer:
                 self.close()
                 raise ConnectionLost(committing) from broken
             raise
+        self._around_commit("after", events)
         self._head = head
-        self.facts += facts
+        self.facts += len(events)
         return results
 
 
