@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from attrs import field, frozen
 from cryptography import x509
@@ -39,7 +39,7 @@ _MGF1_SHA256 = ns.XENC11 + "mgf1sha256"
 _OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
 _XENC = f"{{{ns.XENC}}}"
 _DS = f"{{{ns.DS}}}"
-_ENCRYPTED_TYPE = "application/octet-stream"
+ENCRYPTED_TYPE = "application/octet-stream"
 
 
 @frozen(kw_only=True)
@@ -70,25 +70,34 @@ def encrypt_parts(
 ) -> EncryptedParts:
     """Encrypt (content id, content type, octets) parts; raises :class:`LocalFault` for unusable key
     material."""
+    header = encryption_header([(content_id, kind) for content_id, kind, _ in parts], secret, profile)
+    cipher = AESGCM(secret.key)
+    encrypted = [
+        (content_id, ENCRYPTED_TYPE, vector + cipher.encrypt(vector, content, None))
+        for (content_id, _, content), vector in zip(parts, secret.vectors, strict=True)
+    ]
+    return EncryptedParts(header=header, parts=tuple(encrypted))
+
+
+def encryption_header(
+    parts: Sequence[tuple[str, str]], secret: ContentSecret, profile: SecurityProfile
+) -> str:
+    """The header elements that tell how (content id, content type) parts are encrypted; raises
+    :class:`LocalFault` for unusable key material."""
     if len(secret.key) != KEY_BYTES[profile.content_encryption]:
         raise LocalFault("the content key does not have the size the agreement's algorithm wants")
     vectors = secret.vectors
     if len(set(vectors)) != len(parts) or any(len(vector) != VECTOR_BYTES for vector in vectors):
         raise LocalFault("encryption needs one different vector of 12 bytes for each part")
-    cipher = AESGCM(secret.key)
-    data_references, encrypted_data, encrypted = [], [], []
-    for number, ((content_id, content_type, content), vector) in enumerate(
-        zip(parts, vectors, strict=True), 1
-    ):
+    data_references, encrypted_data = [], []
+    for number, (content_id, content_type) in enumerate(parts, 1):
         data_references.append(f'<xenc:DataReference URI="#encrypted-part-{number}"></xenc:DataReference>')
         encrypted_data.append(_encrypted_data(number, content_id, content_type, profile.content_encryption))
-        encrypted.append((content_id, _ENCRYPTED_TYPE, vector + cipher.encrypt(vector, content, None)))
-    header = (
+    return (
         f'<xenc:EncryptedKey xmlns:xenc="{ns.XENC}" Id="content-key">{_transported_key(secret, profile)}'
         f"<xenc:ReferenceList>{''.join(data_references)}</xenc:ReferenceList></xenc:EncryptedKey>"
         + "".join(encrypted_data)
     )
-    return EncryptedParts(header=header, parts=tuple(encrypted))
 
 
 def _transported_key(secret: ContentSecret, profile: SecurityProfile) -> str:
@@ -138,38 +147,52 @@ def decrypt_parts(
 ) -> dict[str, tuple[str, bytes]]:
     """All parts decrypted, with the content types they had before; raises :class:`RemoteFault` EBMS:0102 or
     0103."""
-    keys = security.findall(_XENC + "EncryptedKey")
-    if len(keys) != 1:
-        raise _failed("there must be exactly one encrypted content key")
-    content_key = _content_key(keys[0], key)
+    content_key, content_types = unlock(security, parts, key)
     plain: dict[str, tuple[str, bytes]] = {}
-    for data in security.iterfind(_XENC + "EncryptedData"):
-        content_id, content_type = _described(data, len(content_key))
-        if content_id in plain or content_id not in parts:
-            raise _failed("encrypted data and parts do not correspond")
+    for content_id, content_type in content_types.items():
         octets = parts[content_id][1]
         try:
             content = AESGCM(content_key).decrypt(octets[:VECTOR_BYTES], octets[VECTOR_BYTES:], None)
         except (InvalidTag, ValueError):
-            raise _failed("a part does not decrypt") from None
+            raise not_decrypted("a part does not decrypt") from None
         plain[content_id] = (content_type, content)
-    if set(plain) != set(parts):
+    return plain
+
+
+def unlock(
+    security: etree._Element, content_ids: Collection[str], key: DecryptionKey
+) -> tuple[bytes, dict[str, str]]:
+    """The content key, and the content type each part had before encryption; every part must be encrypted.
+
+    Raises :class:`RemoteFault` EBMS:0102 or 0103.
+    """
+    keys = security.findall(_XENC + "EncryptedKey")
+    if len(keys) != 1:
+        raise not_decrypted("there must be exactly one encrypted content key")
+    content_key = _content_key(keys[0], key)
+    content_types: dict[str, str] = {}
+    for data in security.iterfind(_XENC + "EncryptedData"):
+        content_id, content_type = _described(data, len(content_key))
+        if content_id in content_types or content_id not in content_ids:
+            raise not_decrypted("encrypted data and parts do not correspond")
+        content_types[content_id] = content_type
+    if set(content_types) != set(content_ids):
         raise RemoteFault(
             "EBMS:0103", "not_encrypted", "a part is not encrypted although the agreement encrypts"
         )
-    return plain
+    return content_key, content_types
 
 
 def _content_key(element: etree._Element, key: DecryptionKey) -> bytes:
     if isinstance(key, x25519.X25519PrivateKey):
         content_key = unwrap_agreed_key(element, key)
         if len(content_key) not in KEY_BYTES.values():
-            raise _failed("the content key has a wrong size")
+            raise not_decrypted("the content key has a wrong size")
         return content_key
     method = element.find(_XENC + "EncryptionMethod")
     value = element.findtext(f"{_XENC}CipherData/{_XENC}CipherValue")
     if method is None or value is None:
-        raise _failed("the content key cannot be read")
+        raise not_decrypted("the content key cannot be read")
     digest, mask = method.find(_DS + "DigestMethod"), method.find(f"{{{ns.XENC11}}}MGF")
     algorithms = (
         method.get("Algorithm"),
@@ -182,9 +205,9 @@ def _content_key(element: etree._Element, key: DecryptionKey) -> bytes:
     try:
         content_key = key.decrypt(base64.b64decode("".join(value.split()), validate=True), _OAEP)
     except (ValueError, binascii.Error):
-        raise _failed("the content key does not decrypt") from None
+        raise not_decrypted("the content key does not decrypt") from None
     if len(content_key) not in KEY_BYTES.values():
-        raise _failed("the content key has a wrong size")
+        raise not_decrypted("the content key has a wrong size")
     return content_key
 
 
@@ -193,7 +216,7 @@ def _described(data: etree._Element, key_bytes: int) -> tuple[str, str]:
     method = data.find(_XENC + "EncryptionMethod")
     cipher = data.find(f"{_XENC}CipherData/{_XENC}CipherReference")
     if method is None or cipher is None or data.get("Type") != ns.ATTACHMENT_CONTENT_ONLY:
-        raise _failed("encrypted data is not described as the content of a part")
+        raise not_decrypted("encrypted data is not described as the content of a part")
     if _CONTENT_ALGORITHMS.get(method.get("Algorithm", "")) != key_bytes:
         raise RemoteFault(
             "EBMS:0103", "weak_algorithm", "a part is not encrypted with AES-GCM of the key's size"
@@ -201,9 +224,10 @@ def _described(data: etree._Element, key_bytes: int) -> tuple[str, str]:
     transforms = [t.get("Algorithm") for t in cipher.iterfind(f"{_XENC}Transforms/{_DS}Transform")]
     uri = cipher.get("URI", "")
     if transforms != [ns.ATTACHMENT_CIPHERTEXT] or not uri.startswith("cid:"):
-        raise _failed("a cipher reference does not name a part")
-    return content_id_of(uri), data.get("MimeType", _ENCRYPTED_TYPE)
+        raise not_decrypted("a cipher reference does not name a part")
+    return content_id_of(uri), data.get("MimeType", ENCRYPTED_TYPE)
 
 
-def _failed(detail: str) -> RemoteFault:
+def not_decrypted(detail: str) -> RemoteFault:
+    """Content that cannot be decrypted: EBMS:0102, FailedDecryption."""
     return RemoteFault("EBMS:0102", "bad_decryption", detail)

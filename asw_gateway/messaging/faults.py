@@ -17,8 +17,10 @@ class RemoteFault(Exception):
 
     ``code`` is an EBMS code, ``reason`` a bounded word for metrics (one of REASONS), ``detail`` a plain
     sentence that is safe to log and to send back. ``ref_to_message_id`` is the refused message's id, where
-    it was readable.
+    it was readable. ``authenticated`` says that the message had proved to be the partner's before it failed.
     """
+
+    authenticated = False
 
     def __init__(self, code: str, reason: str, detail: str, *, ref_to_message_id: str | None = None) -> None:
         super().__init__(f"{code} {reason}: {detail}")

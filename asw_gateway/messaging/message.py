@@ -41,6 +41,13 @@ class Part:
     mime_type: str
     character_set: str | None = None
     properties: tuple[MessageProperty, ...] = ()
+    withheld_bytes: int | None = None
+    """The size of a content that was checked but is too large to be held; ``content`` is empty then."""
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the content, held or not."""
+        return len(self.content) if self.withheld_bytes is None else self.withheld_bytes
 
 
 @frozen(kw_only=True)

@@ -34,13 +34,23 @@ class MimePart:
     @property
     def content_id(self) -> str:
         """The Content-ID without its angle brackets; empty when there is none."""
-        value = self.headers.get("content-id", "").strip()
-        return value[1:-1] if value.startswith("<") and value.endswith(">") else value
+        return part_content_id(self.headers)
 
     @property
     def content_type(self) -> str:
         """The Content-Type header, text/plain by default (RFC 2045)."""
-        return self.headers.get("content-type", "text/plain")
+        return part_content_type(self.headers)
+
+
+def part_content_id(headers: Mapping[str, str]) -> str:
+    """The Content-ID of a part without its angle brackets; empty when there is none."""
+    value = headers.get("content-id", "").strip()
+    return value[1:-1] if value.startswith("<") and value.endswith(">") else value
+
+
+def part_content_type(headers: Mapping[str, str]) -> str:
+    """The Content-Type of a part, text/plain by default (RFC 2045)."""
+    return headers.get("content-type", "text/plain")
 
 
 def parse_content_type(value: str) -> tuple[str, dict[str, str]]:
@@ -95,13 +105,9 @@ def split_body(content_type: str, body: bytes, limits: Limits) -> tuple[bytes, l
         raise RemoteFault(
             "EBMS:0007", "message_too_large", f"the message exceeds {limits.max_message_bytes} bytes"
         )
-    media_type, parameters = parse_content_type(content_type)
-    if media_type == SOAP_MIME_TYPE:
+    parameters = packaging(content_type)
+    if parameters is None:
         return body, []
-    if media_type != "multipart/related":
-        raise RemoteFault("EBMS:0007", "bad_content_type", f"{media_type} is not a message of this profile")
-    if parameters.get("type", SOAP_MIME_TYPE).lower() != SOAP_MIME_TYPE:
-        raise RemoteFault("EBMS:0007", "bad_content_type", "the multipart body does not announce SOAP 1.2")
     parts = parse_multipart(
         parameters.get("boundary", ""),
         body,
@@ -111,12 +117,31 @@ def split_body(content_type: str, body: bytes, limits: Limits) -> tuple[bytes, l
     if not parts:
         raise inconsistent("the multipart body has no parts")
     soap = parts[0]
-    if parse_content_type(soap.content_type)[0] != SOAP_MIME_TYPE:
+    check_first_part(parameters, soap.content_type, soap.content_id)
+    return soap.content, parts[1:]
+
+
+def packaging(content_type: str) -> Mapping[str, str] | None:
+    """The parameters of a multipart message's Content-Type, or None for a plain SOAP envelope; raises
+    :class:`RemoteFault` for anything else."""
+    media_type, parameters = parse_content_type(content_type)
+    if media_type == SOAP_MIME_TYPE:
+        return None
+    if media_type != "multipart/related":
+        raise RemoteFault("EBMS:0007", "bad_content_type", f"{media_type} is not a message of this profile")
+    if parameters.get("type", SOAP_MIME_TYPE).lower() != SOAP_MIME_TYPE:
+        raise RemoteFault("EBMS:0007", "bad_content_type", "the multipart body does not announce SOAP 1.2")
+    return parameters
+
+
+def check_first_part(parameters: Mapping[str, str], content_type: str, content_id: str) -> None:
+    """The first part must be the SOAP envelope that the Content-Type announces; raises
+    :class:`RemoteFault`."""
+    if parse_content_type(content_type)[0] != SOAP_MIME_TYPE:
         raise inconsistent("the first part is not a SOAP 1.2 envelope")
     start = parameters.get("start", "").strip().strip("<>")
-    if start and start != soap.content_id:
+    if start and start != content_id:
         raise inconsistent("the start parameter does not name the first part")
-    return soap.content, parts[1:]
 
 
 def build_multipart(
@@ -126,18 +151,39 @@ def build_multipart(
 
     The boundary follows from the message id, so that packing again gives the same bytes.
     """
-    boundary = _free_boundary(message_id, [soap, *(content for _, _, content in parts)])
-    start = f"envelope-{hashlib.sha256(message_id.encode()).hexdigest()[:16]}@asw-gateway"
-    delimiter = f"--{boundary}\r\n".encode("ascii")
-    pieces = [delimiter, _part_headers(start, f"{SOAP_MIME_TYPE}; charset=UTF-8"), soap, b"\r\n"]
+    frame = Frame(_free_boundary(message_id, [soap, *(content for _, _, content in parts)]), message_id)
+    pieces = [frame.before_envelope(), soap]
     for content_id, content_type, content in parts:
-        pieces += (delimiter, _part_headers(content_id, content_type), content, b"\r\n")
-    pieces.append(f"--{boundary}--\r\n".encode("ascii"))
-    content_type = (
-        f'multipart/related; type="{SOAP_MIME_TYPE}"; start="<{start}>"; '
-        f'start-info="{SOAP_MIME_TYPE}"; boundary="{boundary}"'
-    )
-    return content_type, b"".join(pieces)
+        pieces += (frame.before_part(content_id, content_type), content)
+    pieces.append(frame.after_last())
+    return frame.content_type, b"".join(pieces)
+
+
+class Frame:
+    """What stands between the octets of a message's parts, for a boundary that none of them holds."""
+
+    def __init__(self, boundary: str, message_id: str) -> None:
+        self._start = f"envelope-{hashlib.sha256(message_id.encode()).hexdigest()[:16]}@asw-gateway"
+        self._boundary = boundary
+        self.content_type = (
+            f'multipart/related; type="{SOAP_MIME_TYPE}"; start="<{self._start}>"; '
+            f'start-info="{SOAP_MIME_TYPE}"; boundary="{boundary}"'
+        )
+
+    def before_envelope(self) -> bytes:
+        headers = _part_headers(self._start, f"{SOAP_MIME_TYPE}; charset=UTF-8")
+        return f"--{self._boundary}\r\n".encode("ascii") + headers
+
+    def before_part(self, content_id: str, content_type: str) -> bytes:
+        return f"\r\n--{self._boundary}\r\n".encode("ascii") + _part_headers(content_id, content_type)
+
+    def after_last(self) -> bytes:
+        return f"\r\n--{self._boundary}--\r\n".encode("ascii")
+
+
+def boundary_for(message_id: str, attempt: int = 0) -> str:
+    """A boundary that follows from the message id; a later ``attempt`` gives another one."""
+    return "asw_" + hashlib.sha256(f"{message_id}/{attempt}".encode()).hexdigest()[:32]
 
 
 def _part_headers(content_id: str, content_type: str) -> bytes:
@@ -153,8 +199,7 @@ def _part_headers(content_id: str, content_type: str) -> bytes:
 def _free_boundary(message_id: str, contents: Iterable[bytes]) -> str:
     contents = list(contents)
     for attempt in range(16):
-        seed = f"{message_id}/{attempt}".encode()
-        boundary = "asw_" + hashlib.sha256(seed).hexdigest()[:32]
+        boundary = boundary_for(message_id, attempt)
         mark = b"--" + boundary.encode("ascii")
         if not any(mark in content for content in contents):
             return boundary

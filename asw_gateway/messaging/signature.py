@@ -39,6 +39,7 @@ __all__ = [
 
 CERTIFICATE_ID = "signing-token"
 TIMESTAMP_ID = "security-timestamp"
+_XML_TYPES = ("text/xml", "application/xml")
 
 
 @frozen
@@ -57,11 +58,17 @@ def part_octets(content: bytes, content_type: str) -> bytes:
     :class:`asw_gateway.messaging.xml.XmlFault` for XML that cannot be read.
     """
     media_type = content_type.partition(";")[0].strip().lower()
-    if media_type in ("text/xml", "application/xml") or media_type.endswith("+xml"):
+    if media_type in _XML_TYPES or media_type.endswith("+xml"):
         return canonical_document(parse(content, max_depth=256))
     if media_type.startswith("text/"):
         return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
     return content
+
+
+def is_raw(content_type: str) -> bool:
+    """Whether a part of this type is digested as it is, so that it need not be in memory as a whole."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    return not (media_type in _XML_TYPES or media_type.endswith("+xml") or media_type.startswith("text/"))
 
 
 def signature_element(

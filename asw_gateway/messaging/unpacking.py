@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from attrs import field, frozen
 from cryptography import x509
+from lxml import etree
 
 from asw_gateway.messaging import namespaces as ns
 from asw_gateway.messaging.compression import decompress
@@ -62,7 +63,7 @@ def unpack(content_type: str, body: bytes, limits: Limits) -> RawMessage:
     try:
         by_id = _parts_by_id(parts)
         if message is not None:
-            _check_listed(message, by_id)
+            check_listed(message, by_id)
         elif by_id:
             raise RemoteFault("EBMS:0007", "extra_part", "a signal carries parts")
     except RemoteFault as fault:
@@ -100,8 +101,8 @@ def verify(
             now=now,
             clock_skew_seconds=pmode.clock_skew_seconds,
         )
-        _check_agreement(message, pmode, own_party)
-        _check_time(message, pmode, now)
+        check_agreement(message, pmode, own_party)
+        check_time(message, pmode, now)
         contents = tuple(_part(info, *parts[info.content_id], pmode.limits) for info in message.parts)
     except RemoteFault as fault:
         fault.ref_to_message_id = message.message_id
@@ -122,7 +123,9 @@ def _parts_by_id(parts: list[MimePart]) -> dict[str, tuple[str, bytes]]:
     return by_id
 
 
-def _check_listed(message: UserMessage, parts: Mapping[str, tuple[str, bytes]]) -> None:
+def check_listed(message: UserMessage, parts: Collection[str]) -> None:
+    """The header must list exactly the parts (content ids) that came; raises :class:`RemoteFault`
+    EBMS:0007."""
     listed = {info.content_id for info in message.parts}
     if listed - set(parts):
         raise RemoteFault("EBMS:0007", "missing_part", "a part listed in the header is not in the message")
@@ -134,16 +137,26 @@ def _check_listed(message: UserMessage, parts: Mapping[str, tuple[str, bytes]]) 
 
 def _decrypted(raw: RawMessage, pmode: PMode, key: DecryptionKey | None) -> Mapping[str, tuple[str, bytes]]:
     security = raw.envelope.security
+    used = encryption_used(security, bool(raw.parts), pmode, key)
+    return raw.parts if used is None or security is None else decrypt_parts(security, raw.parts, used)
+
+
+def encryption_used(
+    security: etree._Element | None, has_parts: bool, pmode: PMode, key: DecryptionKey | None
+) -> DecryptionKey | None:
+    """The key to decrypt with, or None for plain parts; raises :class:`RemoteFault` EBMS:0103 where the
+    agreement says otherwise."""
     if not is_encrypted(security):
-        if pmode.security.encrypt and raw.parts:
+        if pmode.security.encrypt and has_parts:
             raise RemoteFault("EBMS:0103", "not_encrypted", "the agreement asks for encryption")
-        return raw.parts
-    if not pmode.security.encrypt or key is None or security is None:
+        return None
+    if not pmode.security.encrypt or key is None:
         raise RemoteFault("EBMS:0103", "bad_encryption", "the agreement does not provide for encryption")
-    return decrypt_parts(security, raw.parts, key)
+    return key
 
 
-def _check_agreement(message: UserMessage, pmode: PMode, own_party: PartyId) -> None:
+def check_agreement(message: UserMessage, pmode: PMode, own_party: PartyId) -> None:
+    """The header must say what ``pmode`` and ``own_party`` expect; raises :class:`RemoteFault`."""
     if message.to_party != own_party:
         raise RemoteFault("EBMS:0003", "not_for_us", "eb:To is another party")
     if (message.agreement, message.agreement_type) != (pmode.agreement, pmode.agreement_type):
@@ -161,19 +174,26 @@ def _check_agreement(message: UserMessage, pmode: PMode, own_party: PartyId) -> 
         raise RemoteFault("EBMS:0001", "unknown_service", "the service is not one of the agreement")
 
 
-def _check_time(message: UserMessage, pmode: PMode, now: float) -> None:
+def check_time(message: UserMessage, pmode: PMode, now: float) -> None:
+    """The message must be neither from the future nor older than the replay window; raises
+    :class:`RemoteFault`."""
     if message.timestamp_at > now + pmode.clock_skew_seconds:
         raise RemoteFault("EBMS:0003", "message_in_future", "the message's timestamp lies in the future")
     if message.timestamp_at < now - pmode.replay_window_seconds:
         raise RemoteFault("EBMS:0003", "message_too_old", "the message is older than the agreement allows")
 
 
+def check_compressed_type(content_type: str) -> None:
+    """A part whose header says it is compressed must be application/gzip; raises :class:`RemoteFault`."""
+    if content_type.partition(";")[0].strip().lower() != ns.GZIP:
+        raise RemoteFault(
+            "EBMS:0007", "bad_content_type", "a compressed part is not of type application/gzip"
+        )
+
+
 def _part(info: PartInfo, content_type: str, content: bytes, limits: Limits) -> Part:
     if info.compression_type is not None:
-        if content_type.partition(";")[0].strip().lower() != ns.GZIP:
-            raise RemoteFault(
-                "EBMS:0007", "bad_content_type", "a compressed part is not of type application/gzip"
-            )
+        check_compressed_type(content_type)
         content = decompress(content, max_bytes=limits.max_part_bytes, max_ratio=limits.max_expansion_ratio)
     return Part(
         content_id=info.content_id,

@@ -36,6 +36,7 @@ _DIGESTS: Mapping[str, Callable[[bytes], bytes]] = {
     ns.DSIG_MORE + "sha384": lambda data: hashlib.sha384(data).digest(),
     ns.XENC + "sha512": lambda data: hashlib.sha512(data).digest(),
 }
+_DIGEST_NAMES = {ns.SHA256: "sha256", ns.DSIG_MORE + "sha384": "sha384", ns.XENC + "sha512": "sha512"}
 _DS = f"{{{ns.DS}}}"
 _WSSE = f"{{{ns.WSSE}}}"
 _WSU = f"{{{ns.WSU}}}"
@@ -59,9 +60,16 @@ class VerifiedSignature:
     references: tuple[ReceivedReference, ...]
 
 
+@frozen(kw_only=True)
+class DigestedPart:
+    """A part that is not in memory: the digests of its signed octets, by algorithm URI."""
+
+    digests: Mapping[str, bytes]
+
+
 def verify_signature(
     received: ReceivedEnvelope,
-    parts: Mapping[str, tuple[str, bytes]],
+    parts: Mapping[str, tuple[str, bytes | DigestedPart]],
     *,
     certificates: tuple[x509.Certificate, ...],
     profile_name: str,
@@ -125,7 +133,7 @@ def _check_references(
     references: Sequence[etree._Element],
     received: ReceivedEnvelope,
     security: etree._Element,
-    parts: Mapping[str, tuple[str, bytes]],
+    parts: Mapping[str, tuple[str, bytes | DigestedPart]],
 ) -> tuple[ReceivedReference, ...]:
     places = [(received.messaging, "header"), (received.body, "body")]
     places += [
@@ -138,7 +146,7 @@ def _check_references(
         transform, digest_method, digest_value = _reference_parts(reference)
         if uri.startswith("cid:"):
             target = "cid:" + content_id_of(uri)
-            octets = _part_octets(parts, target, transform)
+            found = _part_digest(parts, target, transform, digest_method)
         elif uri.startswith("#") and len(uri) > 1:
             element = received.elements_by_id.get(uri[1:])
             if element is None:
@@ -148,13 +156,13 @@ def _check_references(
                 raise failed("wrapped_signature", "a signed element is not at its place in the envelope")
             if transform.get("Algorithm") != ns.EXC_C14N:
                 raise failed("bad_security", "an element is signed with an unexpected transform")
-            octets = _canonical(element, transform)
+            found = _DIGESTS[digest_method](_canonical(element, transform))
         else:
             raise failed("bad_security", "a signature reference points outside the message")
         if target in covered:
             raise failed("bad_security", "something is signed twice")
         covered.add(target)
-        if digest_method(octets) != base64_octets(digest_value):
+        if found != base64_octets(digest_value):
             what = "a part" if uri.startswith("cid:") else "the header or body"
             raise failed("bad_digest", f"the digest of {what} does not match")
         result.append(
@@ -167,27 +175,52 @@ def _check_references(
     return tuple(result)
 
 
-def _part_octets(parts: Mapping[str, tuple[str, bytes]], target: str, transform: etree._Element) -> bytes:
+def _part_digest(
+    parts: Mapping[str, tuple[str, bytes | DigestedPart]],
+    target: str,
+    transform: etree._Element,
+    digest_method: str,
+) -> bytes:
     part = parts.get(target[4:])
     if part is None:
         raise RemoteFault("EBMS:0007", "missing_part", "a signed part is not in the message")
     if transform.get("Algorithm") != ns.ATTACHMENT_SIGNATURE or len(transform):
         raise failed("bad_security", "a part is signed with an unexpected transform")
+    content_type, content = part
+    if isinstance(content, DigestedPart):
+        return content.digests[digest_method]
     try:
-        return part_octets(part[1], part[0])
+        return _DIGESTS[digest_method](part_octets(content, content_type))
     except XmlFault as fault:
         raise failed("bad_digest", f"an XML part cannot be canonicalised: {fault.detail}") from None
 
 
+def digest_methods(received: ReceivedEnvelope) -> dict[str, str]:
+    """Content id of each signed part → the accepted digest algorithm (URI) its reference names."""
+    path = f"{_DS}Signature/{_DS}SignedInfo/{_DS}Reference"
+    methods: dict[str, str] = {}
+    for reference in [] if received.security is None else received.security.iterfind(path):
+        uri, method = reference.get("URI", ""), reference.find(_DS + "DigestMethod")
+        algorithm = "" if method is None else method.get("Algorithm", "")
+        if uri.startswith("cid:") and algorithm in _DIGESTS:
+            methods[content_id_of(uri)] = algorithm
+    return methods
+
+
+def new_digest(algorithm: str) -> hashlib._Hash:
+    """A running digest of an accepted algorithm (URI)."""
+    return hashlib.new(_DIGEST_NAMES[algorithm])
+
+
 def _reference_parts(
     reference: etree._Element,
-) -> tuple[etree._Element, Callable[[bytes], bytes], etree._Element]:
+) -> tuple[etree._Element, str, etree._Element]:
     transforms, method, value = _children(reference, "Transforms", "DigestMethod", "DigestValue")
     chain = list(transforms.iterchildren())
     if len(chain) != 1 or chain[0].tag != _DS + "Transform":
         raise failed("bad_security", "a signature reference must have exactly one transform")
-    digest_method = _DIGESTS.get(method.get("Algorithm", ""))
-    if digest_method is None:
+    digest_method = method.get("Algorithm", "")
+    if digest_method not in _DIGESTS:
         raise RemoteFault("EBMS:0103", "weak_algorithm", "a digest algorithm is not accepted")
     return chain[0], digest_method, value
 
