@@ -10,6 +10,7 @@ import re._constants as sre  # type: ignore[import-not-found]
 import re._parser as sre_parser  # type: ignore[import-not-found]
 from collections.abc import Sequence
 from datetime import date, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
@@ -117,12 +118,19 @@ def _value(recipe: Recipe, kind: SimpleType, codes: str, mapped: bool) -> str:
     if kind.primitive == "decimal":
         digits = f"{chance.randint(0, 10 ** chance.randint(1, (kind.total_digits or 16) - 1))}"
         fraction = chance.randint(0, min(kind.fraction_digits or 0, len(digits) - 1))
-        return digits[: len(digits) - fraction] + (f".{digits[-fraction:]}" if fraction else "")
+        return _within(kind, digits[: len(digits) - fraction] + (f".{digits[-fraction:]}" if fraction else ""))
     if kind.primitive in ("positiveInteger", "nonNegativeInteger"):
         return str(chance.randint(1, 99_999))
     if kind.patterns and r"\S" not in kind.patterns[-1][0]:
         return _from_pattern(chance, sre_parser.parse(chance.choice(kind.patterns[-1])))
     return _text(chance, max(kind.min_length or 0, 1), min(kind.max_length or 60, 600))
+
+
+def _within(kind: SimpleType, number: str) -> str:
+    """The number, or the bound that it passes; every second one below zero where that is allowed."""
+    if kind.minimum is not None and kind.minimum < 0 and int(number[-1]) % 2:
+        return max(Decimal("-" + number), kind.minimum).to_eng_string()
+    return number if kind.maximum is None or Decimal(number) <= kind.maximum else str(kind.maximum)
 
 
 @lru_cache(maxsize=512)
