@@ -1,9 +1,10 @@
 """The business signature on a document: enveloped XML-DSig over the whole document, ds:Signature last child
 of the root.
 
-Signing writes a fixed template around the canonical document. Verification takes exactly one form of
-signature, with pinned certificates only, and gives back nothing outside the tree it verified; signxml, xmlsec
-and the JDK judge the same documents in the tests (docs/decisions/seal-verification.md).
+Signing writes a fixed template around the canonical document. Verification takes pinned certificates only and
+gives back nothing outside the tree it verified. Seals of our own form are verified here, in C; those of other
+products (other canonical forms, longer digests) by signxml, see `other_seals`. signxml, xmlsec and the JDK
+judge the same documents in the tests (docs/decisions/seal-verification.md).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from lxml import etree
 from asw_gateway.messaging import namespaces as ns
 from asw_gateway.messaging.faults import LocalFault, RemoteFault
 from asw_gateway.messaging.keys import ALGORITHM_NAMES, ALGORITHM_URIS, PinnedCertificate, SigningIdentity
+from asw_gateway.messaging.other_seals import verify_other_form
 from asw_gateway.messaging.trust import base64_octets, trusted
 from asw_gateway.messaging.xml import XmlFault, canonical, digest, parse
 
@@ -93,6 +95,9 @@ def check_seal(document: bytes, certificates: Sequence[x509.Certificate], now: f
         raise _failed("bad_xml", f"the document cannot be read: {fault.detail}") from None
     signature = _own_signature(root)
     signer = _signer(signature, tuple(certificates), now)
+    if not _is_own_form(signature):
+        document_root, content = verify_other_form(root, signature, signer.certificate, now)
+        return Sealed(root=document_root, document=content, signer=signer.certificate)
     digest_value, signature_value = _claims(signature, signer)
     try:
         signed_info = canonical(signature[0])
@@ -154,16 +159,25 @@ def _own_signature(root: etree._Element) -> etree._Element:
     references = signature.findall(f"{_DS}SignedInfo/{_DS}Reference")
     if len(references) != 1 or references[0].get("URI") != "":
         raise _failed("wrapped_signature", "the signature does not refer to the whole document, once")
-    transforms = references[0].findall(f"{_DS}Transforms/{_DS}Transform")
-    if tuple(t.get("Algorithm") for t in transforms) != _TRANSFORMS or any(len(t) for t in transforms):
-        raise _failed("weak_algorithm", "the signature uses other transforms than enveloped, exclusive C14N")
     key_info = signature.findall(f"{_DS}KeyInfo/*")
     if [child.tag for child in key_info] != [_DS + "X509Data"]:
         raise _failed("unknown_certificate", "ds:KeyInfo must hold the signing certificate and nothing else")
-    method = signature.find(f"{_DS}SignedInfo/{_DS}CanonicalizationMethod")
-    if method is None or method.get("Algorithm") != ns.EXC_C14N:
-        raise _failed("weak_algorithm", "the signature is not in exclusive canonical form")
     return signature
+
+
+def _is_own_form(signature: etree._Element) -> bool:
+    """Whether algorithms and parameters are those that `seal` writes."""
+    methods = [
+        each.get("Algorithm")
+        for each in signature.iter(
+            _DS + "CanonicalizationMethod", _DS + "SignatureMethod", _DS + "Transform", _DS + "DigestMethod"
+        )
+        if not len(each)
+    ]
+    own = [ns.EXC_C14N, None, *_TRANSFORMS, ns.SHA256]
+    if len(methods) != len(own) or ALGORITHM_NAMES.get(methods[1] or "", "") not in _ALGORITHMS:
+        return False
+    return methods[:1] + methods[2:] == own[:1] + own[2:]
 
 
 def _signer(

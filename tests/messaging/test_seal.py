@@ -100,6 +100,55 @@ def test_seal_of_others_is_accepted():
     assert check_seal(etree.tostring(root), [signer.certificate], NOW).signer == signer.certificate
 
 
+OTHER_FORMS = {
+    "inclusive": ("rsa-sha256", "sha256", CanonicalizationMethod.CANONICAL_XML_1_0),
+    "inclusive-1.1": ("rsa-sha256", "sha256", CanonicalizationMethod.CANONICAL_XML_1_1),
+    "sha-512": ("rsa-sha512", "sha512", CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0),
+    "pss": ("sha256-rsa-MGF1", "sha384", CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0),
+}
+
+
+def sealed_otherwise(form):
+    method, digest_algorithm, canonical_form = OTHER_FORMS[form]
+    signer = identity("seal", "rsa-sha256")
+    made = XMLSigner(
+        signature_algorithm=method, digest_algorithm=digest_algorithm, c14n_algorithm=canonical_form
+    ).sign(etree.fromstring(FORM_D), key=signer.private_key, cert=[signer.certificate])
+    return etree.tostring(made), signer
+
+
+@pytest.mark.parametrize("form", OTHER_FORMS)
+def test_a_seal_in_another_products_form(form):
+    """What XML-DSig allows a partner to use, with the same strictness about what is covered and by whom."""
+    sealed, signer = sealed_otherwise(form)
+
+    checked = check_seal(sealed, [signer.certificate], NOW)
+    assert etree.tostring(checked.root, method="c14n", exclusive=True) == etree.tostring(
+        etree.fromstring(FORM_D), method="c14n", exclusive=True, with_comments=False
+    )
+
+    tampered = sealed.replace(b"rice", b"sand", 1)
+    assert tampered != sealed
+    for document, certificates, reason in (
+        (tampered, [signer.certificate], "bad_signature"),
+        (sealed, [certificate("other")], "unknown_certificate"),
+    ):
+        with pytest.raises(RemoteFault) as refused:
+            check_seal(document, certificates, NOW)
+        assert refused.value.reason == reason
+
+
+def test_sha1_is_no_other_form():
+    sealed, signer = sealed_otherwise("inclusive")
+    weak = sealed.replace(
+        b"http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", b"http://www.w3.org/2000/09/xmldsig#rsa-sha1"
+    )
+    assert weak != sealed
+    with pytest.raises(RemoteFault) as refused:
+        check_seal(weak, [signer.certificate], NOW)
+    assert refused.value.reason == "bad_signature"
+
+
 @needs_java
 def test_our_seal_holds_for_the_jdk(tmp_path):
     directories = [
