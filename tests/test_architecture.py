@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "asw_gateway"
 
-BASICS = {"config", "events", "health", "logs", "metrics", "tls", "web", "workers"}
+BASICS = {"config", "events", "health", "logs", "metrics", "spool", "tls", "web", "workers"}
 PURE = {"messaging", "translation", "exchange"}
 ROOMS = (
     PURE
@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "logs": {"events", "messaging"},
     "metrics": {"messaging"},
     "workers": set(),
+    "spool": set(),
     "tls": {"messaging"},
     "web": {"messaging", "logs"},
     "config": {"messaging", "tls"},
@@ -43,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "partner": PURE | BASICS | {"store"},
     "portal": PURE | BASICS | {"store"},
     "operations": PURE | BASICS | {"store"},
-    "conversion": PURE | {"store", "metrics", "logs", "workers"},
+    "conversion": PURE | {"store", "metrics", "logs", "spool", "workers"},
     "schedule": PURE | {"store", "metrics", "logs"},
     "cli": ROOMS - {"partner", "portal"},
     "tap": {"config", "service"},

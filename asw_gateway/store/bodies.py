@@ -53,6 +53,11 @@ _ORPHANS = Statement(
 )
 _DROP_CHUNKS = Statement(lambda _: delete(_chunk).where(_chunk.c.staging_id == bindparam("staging")))
 _DROP = Statement(lambda _: delete(_staging).where(_staging.c.staging_id == bindparam("staging")))
+_DROP_UNADOPTED = Statement(
+    lambda _: delete(_staging).where(
+        _staging.c.staging_id == bindparam("staging"), _staging.c.adopted_at.is_(None)
+    )
+)
 
 
 class BodyMissing(Exception):
@@ -74,6 +79,11 @@ class Stored:
     size_bytes: int
     body: bytes | None
     staging_id: str | None
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks a long body has."""
+        return -(-self.size_bytes // CHUNK_BYTES)
 
 
 def begin(conn: Transaction, staging_id: str, now: float) -> StagedBody:
@@ -116,11 +126,25 @@ def pieces(conn: Transaction, stored: Stored) -> Iterator[bytes]:
     if stored.body is not None:
         yield stored.body
         return
-    for number in range(-(-stored.size_bytes // CHUNK_BYTES)):
-        row = conn.row(_GET, {"staging": stored.staging_id, "number": number})
-        if row is None:
-            raise BodyMissing(f"{stored.staging_id} chunk {number}")
-        yield row[0]
+    for number in range(stored.chunks):
+        yield chunk(conn, stored, number)
+
+
+def chunk(conn: Transaction, stored: Stored, number: int) -> bytes:
+    """One chunk of a long body, from 0; for those who must not hold all of it."""
+    row = conn.row(_GET, {"staging": stored.staging_id, "number": number})
+    if row is None:
+        raise BodyMissing(f"{stored.staging_id} chunk {number}")
+    data: bytes = row[0]
+    return data
+
+
+def discard(conn: Transaction, staged: StagedBody) -> bool:
+    """Delete a body that no message adopted; False if one did, or it is gone already."""
+    if conn.run(_DROP_UNADOPTED, {"staging": staged.staging_id}) != 1:
+        return False
+    conn.run(_DROP_CHUNKS, {"staging": staged.staging_id})
+    return True
 
 
 def purge_orphans(conn: Transaction, before: float, limit: int = 100) -> int:

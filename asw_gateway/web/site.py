@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from io import BytesIO
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred
@@ -14,64 +13,12 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from asw_gateway.logs import Log
-from asw_gateway.web.values import Route, WebAnswer, WebRequest, problem
+from asw_gateway.web.requests import LimitedRequest, write_answer
+from asw_gateway.web.values import Route, WebAnswer, WebRequest, problem, too_large
 
 IDLE_SECONDS = 60.0
 READ_SECONDS = 120.0
-# Beyond limit + this, an oversize body is no longer drained and the connection is cut.
-DRAIN_BYTES = 64 * 1024 * 1024
 _log = Log("web")
-
-
-class LimitedRequest(Request):
-    """Counts the body while it comes, and gives a slow sender `read_seconds` for headers and body."""
-
-    too_large = False
-
-    def __init__(self, channel: Any, queued: object = False) -> None:
-        super().__init__(channel, queued)
-        self._received = 0
-        self._body = BytesIO()
-        site: LimitedSite = channel.site
-        self._limit = site.max_body_bytes
-        clock: Any = site.reactor
-        self._deadline: Any = clock.callLater(site.read_seconds, self._cut)
-
-    def gotLength(self, length: int | None) -> None:
-        """Twisted: headers are complete. The body stays in memory: its size is bounded."""
-        self.content = self._body
-        self.too_large = length is not None and length > self._limit
-
-    def handleContentChunk(self, data: bytes) -> None:
-        """Twisted: some bytes of the body came. What is too large is drained, so that our answer is read."""
-        self._received += len(data)
-        if not self.too_large and self._received > self._limit:
-            self.too_large = True
-            self._body.truncate(0)
-            self._body.seek(0)
-        if not self.too_large:
-            self._body.write(data)
-        elif self._received > self._limit + DRAIN_BYTES:
-            self._cut()
-
-    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """Twisted: the body is complete."""
-        self._stop_deadline()
-        super().requestReceived(command, path, version)
-
-    def connectionLost(self, reason: Failure) -> None:
-        """Twisted: the client has gone."""
-        self._stop_deadline()
-        super().connectionLost(reason)
-
-    def _cut(self) -> None:
-        self._stop_deadline()
-        transport: Any = self.channel.transport
-        transport.abortConnection()
-
-    def _stop_deadline(self) -> None:
-        if self._deadline.active():
-            self._deadline.cancel()
 
 
 class LimitedSite(Site):
@@ -92,6 +39,7 @@ class LimitedSite(Site):
             reactor=reactor,
             parsePOSTFormSubmission=False,
         )
+        self.router = router
         self.max_body_bytes = max((route.max_body_bytes for route in router.routes), default=0)
         self.read_seconds = read_seconds
 
@@ -128,7 +76,7 @@ class Router(Resource):
         running = Deferred.fromCoroutine(self._answer(request))
         gone = request.notifyFinish()
         gone.addErrback(lambda reason: running.cancel())
-        running.addCallbacks(lambda answer: _write(request, answer), self._abandoned)
+        running.addCallbacks(lambda answer: write_answer(request, answer), self._abandoned)
         return int(NOT_DONE_YET)
 
     async def _answer(self, request: Request) -> WebAnswer:
@@ -147,40 +95,52 @@ class Router(Resource):
         assert request.content is not None
         body = request.content.read()
         oversize = getattr(request, "too_large", False) or len(body) > route.max_body_bytes
+        asked = self.read(request, path, b"" if oversize else body)
+        try:
+            return await (route.too_large if oversize else route.handler)(asked)
+        except CancelledError:
+            raise
+        except Exception:  # noqa: BLE001  the edge of a room: logged, counted, answered
+            return self.broken(Failure(), route.path)
+
+    def find(self, request: Request) -> tuple[Route | None, Mapping[str, str]]:
+        """The route of a request whose body has not come yet, and the values of its path."""
+        path = request.uri.partition(b"?")[0]
+        segments = [unquote_to_bytes(each).decode("utf-8", "replace") for each in path[1:].split(b"/")]
+        for route in self.routes:
+            found = route.match(segments)
+            if found is not None and route.method.encode("ascii") == request.method:
+                return route, found
+        return None, {}
+
+    async def too_large(self, request: Request, route: Route | None, path: Mapping[str, str]) -> WebAnswer:
+        """Answer a request whose body is too large, before it has come."""
+        handler = too_large if route is None else route.too_large
+        return await handler(self.read(request, path, b""))
+
+    def broken(self, failure: Failure, where: str) -> WebAnswer:
+        """Log and count our own fault; what to answer."""
+        _log.failure("internal-error", failure, where=where)
+        self._on_internal_error(where)
+        return problem(500, "Internal Server Error")
+
+    def read(self, request: Request, path: Mapping[str, str], body: bytes) -> WebRequest:
+        """What a handler gets."""
         address = request.getClientAddress()
-        asked = WebRequest(
-            method=method,
+        return WebRequest(
+            method=request.method.decode("ascii", "replace"),
             path=path,
             query=dict(parse_qsl(request.uri.partition(b"?")[2].decode("utf-8", "replace"))),
             headers={
                 name.decode("latin-1").lower(): values[0].decode("latin-1")
                 for name, values in request.requestHeaders.getAllRawHeaders()
             },
-            body=b"" if oversize else body,
+            body=body,
             peer=f"{getattr(address, 'host', '?')}:{getattr(address, 'port', '?')}",
             peer_certificate=self._peer_certificate(request.channel.transport) if request.channel else None,
         )
-        try:
-            return await (route.too_large if oversize else route.handler)(asked)
-        except CancelledError:
-            raise
-        except Exception:  # noqa: BLE001  the edge of a room: logged, counted, answered
-            _log.failure("internal-error", where=route.path)
-            self._on_internal_error(route.path)
-            return problem(500, "Internal Server Error")
 
     def _abandoned(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
             _log.failure("internal-error", failure, where="web")
             self._on_internal_error("web")
-
-
-def _write(request: Request, answer: WebAnswer) -> None:
-    if request._disconnected:
-        return
-    request.setResponseCode(answer.status)
-    headers = {"Content-Type": answer.content_type, "Content-Length": str(len(answer.body)), **answer.headers}
-    for name, value in headers.items():
-        request.setHeader(name.encode("latin-1"), value.encode("latin-1"))
-    request.write(answer.body)
-    request.finish()

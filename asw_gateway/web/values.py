@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
+
+if TYPE_CHECKING:
+    from asw_gateway.web.streaming import OpenStream
 
 
 @frozen(kw_only=True)
@@ -58,7 +61,8 @@ def problem(status: int, title: str, detail: str = "", **more: object) -> WebAns
 Handler = Callable[[WebRequest], Awaitable[WebAnswer]]
 
 
-async def _too_large(request: WebRequest) -> WebAnswer:
+async def too_large(request: WebRequest) -> WebAnswer:
+    """The answer of a route that says nothing of its own."""
     return problem(413, "Content Too Large", "The body is larger than this address accepts.")
 
 
@@ -70,7 +74,8 @@ class Route:
     path: str
     handler: Handler
     max_body_bytes: int = field(default=0, kw_only=True)  # 0: no body is expected, anything sent is too large
-    too_large: Handler = field(default=_too_large, kw_only=True)  # sees an empty body
+    too_large: Handler = field(default=too_large, kw_only=True)  # sees an empty body
+    stream: OpenStream | None = field(default=None, kw_only=True)  # takes large bodies while they come
 
     def match(self, segments: Sequence[str]) -> dict[str, str] | None:
         """The values of the path's `{names}`, or None."""
