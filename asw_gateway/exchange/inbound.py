@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from asw_gateway.exchange import clocks, priority
 from asw_gateway.exchange.identity import Identities, OwnGateway
+from asw_gateway.exchange.notices import FeedDraft, Status, StatusNotice, feed_draft
 from asw_gateway.exchange.outbound import DOCUMENT_NUMBER, DOCUMENT_TYPE
 from asw_gateway.messaging.faults import RemoteFault
 from asw_gateway.messaging.message import UserMessage
@@ -49,12 +50,25 @@ class ReceivedMessage:
 
 
 @frozen(kw_only=True)
+class RefusalNews:
+    """A refusal as the portal will read it; the envelope is already written."""
+
+    notice: StatusNotice
+    draft: FeedDraft = field(repr=False)
+
+
+@frozen(kw_only=True)
 class RefusedMessage:
-    """A message to answer with ``signal``; nothing of it is stored but the record of the refusal."""
+    """A message to answer with ``signal``; nothing of it is stored but the record of the refusal.
+
+    ``news`` tells the portal of it, when the message had proved to be the partner's
+    (ErrorHandling.Report.ProcessErrorNotifyConsumer, eDelivery AS4 1.15).
+    """
 
     fault: RemoteFault
     signal: SignalBytes = field(repr=False)
     message_id: str | None
+    news: RefusalNews | None = None
 
 
 def receive(
@@ -70,21 +84,18 @@ def receive(
 ) -> ReceivedMessage | RefusedMessage:
     """Check a message that came over a TLS connection of ``partner``; ``signal_id`` names our answer."""
     message_id: str | None = None
+    user_message: UserMessage | None = None
     try:
         raw = unpack(content_type, body, partner.inbound.limits)
         if raw.user_message is None:
             raise RemoteFault("EBMS:0010", "unknown_signal", "only user messages are taken here")
-        message_id = raw.user_message.message_id
+        user_message = raw.user_message
+        message_id = user_message.message_id
         verified = verify(raw, partner, partner.inbound, own.party_id, now, identities.decryption_key)
         user_message = verified.user_message
         found = catalogue.for_message(user_message.service, user_message.action, clocks.national_date(now))
         if found is None and not user_message.is_ping:
-            raise RemoteFault(
-                "EBMS:0010",
-                "unknown_service",
-                f"service {user_message.service} with action {user_message.action} is not agreed",
-                ref_to_message_id=message_id,
-            )
+            raise _unknown_service(user_message)
     except RemoteFault as fault:
         refused = fault.ref_to_message_id or message_id
         signal = build_error(
@@ -95,7 +106,10 @@ def receive(
             identity=identities.signing,
             pmode=partner.inbound,
         )
-        return RefusedMessage(fault=fault, signal=signal, message_id=refused)
+        news = None
+        if fault.authenticated and user_message is not None:
+            news = _news(user_message, fault, partner, own, _notice_id(signal_id), now)
+        return RefusedMessage(fault=fault, signal=signal, message_id=refused, news=news)
     receipt = build_receipt(
         verified, message_id=signal_id, now=now, identity=identities.signing, pmode=partner.inbound
     )
@@ -116,6 +130,41 @@ def receive(
         is_ping=user_message.is_ping,
         receipt=receipt,
     )
+
+
+def _unknown_service(message: UserMessage) -> RemoteFault:
+    fault = RemoteFault(
+        "EBMS:0010",
+        "unknown_service",
+        f"service {message.service} with action {message.action} is not agreed",
+        ref_to_message_id=message.message_id,
+    )
+    fault.authenticated = True
+    return fault
+
+
+def _news(
+    message: UserMessage, fault: RemoteFault, partner: Partner, own: OwnGateway, notice_id: str, now: float
+) -> RefusalNews:
+    named = {p.name: p.value for p in message.properties}
+    notice = StatusNotice(
+        status=Status.REFUSED,
+        national_message_id="",
+        document_type=named.get(DOCUMENT_TYPE, "")[:100],
+        document_number=named.get(DOCUMENT_NUMBER, "")[:200],
+        partner=partner.name,
+        dossier=message.conversation_id[:200] or message.message_id,
+        message_id=message.message_id,
+        subject=f"partner:{partner.name}",
+        reason=fault.code,
+        detail=fault.detail,
+    )
+    return RefusalNews(notice=notice, draft=feed_draft(notice, own, message_id=notice_id, now=now))
+
+
+def _notice_id(signal_id: str) -> str:
+    """32 hexadecimal characters for the feed entry that goes with a signal."""
+    return hashlib.sha256(signal_id.encode("utf-8")).hexdigest()[:32]
 
 
 def content_digest(reference_digests: tuple[tuple[str, str], ...]) -> str:

@@ -25,6 +25,7 @@ class Status(StrEnum):
     EXPIRED = "expired"  # time to live over without a receipt
     HELD = "held"  # waits behind a failed message of the same document
     CANCELLED = "cancelled"  # withdrawn before delivery
+    REFUSED = "refused"  # inbound: a partner's message, proved to be its own, could not be taken
     RETRYING = "retrying"  # the first failed attempt; the partner may be down
 
 

@@ -204,6 +204,7 @@ def verify_large(
     part says only how large they are (``withheld_bytes``).
     """
     message = received.user_message
+    authenticated = False
     try:
         if message.from_party != partner.party_id:
             raise RemoteFault("EBMS:0101", "wrong_party", "eb:From is not the party of the connection")
@@ -217,6 +218,7 @@ def verify_large(
             now=now,
             clock_skew_seconds=pmode.clock_skew_seconds,
         )
+        authenticated = True
         check_agreement(message, pmode, own_party)
         check_time(message, pmode, now)
         room, contents = MAX_TREE_BYTES, []
@@ -226,6 +228,7 @@ def verify_large(
             contents.append(part)
     except RemoteFault as fault:
         fault.ref_to_message_id = message.message_id
+        fault.authenticated = authenticated
         raise
     return VerifiedMessage(
         user_message=message,

@@ -89,6 +89,7 @@ def verify(
     message = raw.user_message
     if message is None:
         raise RemoteFault("EBMS:0008", "unsupported_feature", "a user message was expected")
+    authenticated = False
     try:
         if message.from_party != partner.party_id:
             raise RemoteFault("EBMS:0101", "wrong_party", "eb:From is not the party of the connection")
@@ -101,11 +102,13 @@ def verify(
             now=now,
             clock_skew_seconds=pmode.clock_skew_seconds,
         )
+        authenticated = True
         check_agreement(message, pmode, own_party)
         check_time(message, pmode, now)
         contents = tuple(_part(info, *parts[info.content_id], pmode.limits) for info in message.parts)
     except RemoteFault as fault:
         fault.ref_to_message_id = message.message_id
+        fault.authenticated = authenticated
         raise
     return VerifiedMessage(
         user_message=message, parts=contents, references=signature.references, signer=signature.signer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from asw_gateway.exchange.inbound import ReceivedMessage
-from asw_gateway.store import inbox, journal, partner_state, refusals
+from asw_gateway.exchange.inbound import ReceivedMessage, RefusalNews
+from asw_gateway.store import feed, inbox, journal, partner_state, refusals
 from asw_gateway.store.inbox_rows import Duplicate, NewInbound, Registered
 from asw_gateway.store.transaction import Transaction
 from asw_gateway.tls import fingerprint
@@ -67,9 +67,14 @@ def store_refusal(
     refusal: Refusal,
     message_id: str | None,
     answer: bytes,
+    news: RefusalNews | None = None,
     now: float,
-) -> None:
-    """Keep the evidence of a refusal; an altered duplicate is a security event besides."""
+) -> bool:
+    """Keep the evidence of a refusal; an altered duplicate is a security event besides.
+
+    `news` goes on the feed the first time this message id of the partner is refused; whether it did.
+    """
+    told = news is not None and not _refused_before(conn, partner, message_id)
     if refusal.reason == ALTERED_DUPLICATE:
         journal.append(
             conn,
@@ -93,3 +98,21 @@ def store_refusal(
         answer=answer,
         now=now,
     )
+    if told and news is not None:
+        feed.append(
+            conn,
+            kind=news.draft.kind,
+            subject=news.draft.subject,
+            body=news.draft.body,
+            entry_id=news.draft.message_id,
+            partner=partner,
+            document_type=news.notice.document_type,
+            document_number=news.notice.document_number,
+            now=now,
+        )
+    return told
+
+
+def _refused_before(conn: Transaction, partner: str, message_id: str | None) -> bool:
+    earlier = refusals.by_message_id(conn, message_id) if message_id is not None else []
+    return any(refusal.party == partner for refusal in earlier)

@@ -17,7 +17,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from asw_gateway.exchange.identity import Identities, OwnGateway
-from asw_gateway.exchange.inbound import ReceivedMessage, RefusedMessage, receive
+from asw_gateway.exchange.inbound import ReceivedMessage, RefusalNews, RefusedMessage, receive
 from asw_gateway.logs import Log
 from asw_gateway.messaging.faults import RemoteFault
 from asw_gateway.messaging.party import Partner
@@ -61,7 +61,7 @@ class PartnerReceiver:
     `new_message_id` names our signals. `lease` gives (owner, until) so that a stored row is born claimed by
     this node; then `on_received(row, verified)` hands it on in memory, otherwise `on_received()` only says
     that there is work. `heard_from(partner name)` is called for every message that proved to be the
-    partner's. `clock` is an IReactorTime.
+    partner's, `on_feed()` after news for the portal. `clock` is an IReactorTime.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class PartnerReceiver:
         on_received: Callable[..., object] = lambda *handed: None,
         lease: Callable[[], tuple[str | None, float]] = lambda: (None, 0.0),
         heard_from: Callable[[str], object] = lambda name: None,
+        on_feed: Callable[[], object] = lambda: None,
         admission: Admission | None = None,
         max_body_bytes: int = 120_000_000,
     ) -> None:
@@ -92,6 +93,7 @@ class PartnerReceiver:
         self._on_received = on_received
         self._lease = lease
         self._heard_from = heard_from
+        self._on_feed = on_feed
         self._admission = admission if admission is not None else Admission()
         self._max_body_bytes = max_body_bytes
         self._noted_at: dict[str, float] = {}
@@ -151,7 +153,9 @@ class PartnerReceiver:
         except Exception:  # noqa: BLE001  our own fault: the partner is told to send it again later
             return await self._broke(partner)
         if isinstance(judged, RefusedMessage):
-            return await self._refuse(partner, request, judged.fault, judged.message_id, judged.signal)
+            return await self._refuse(
+                partner, request, judged.fault, judged.message_id, judged.signal, judged.news
+            )
         self._heard_from(partner.name)
         owner, until = (None, 0.0) if judged.is_ping else self._lease()
         new = new_inbound(judged, request, owner, until)
@@ -223,9 +227,10 @@ class PartnerReceiver:
         fault: RemoteFault,
         message_id: str | None,
         signal: SignalBytes,
+        news: RefusalNews | None = None,
     ) -> WebAnswer:
         refusal = Refusal(fault.code, fault.reason, fault.detail)
-        return await self._keep_refusal(partner, request, refusal, message_id, _signal(signal))
+        return await self._keep_refusal(partner, request, refusal, message_id, _signal(signal), news)
 
     async def _keep_refusal(
         self,
@@ -234,6 +239,7 @@ class PartnerReceiver:
         refusal: Refusal,
         message_id: str | None,
         answer: WebAnswer,
+        news: RefusalNews | None = None,
     ) -> WebAnswer:
         """Commit the evidence of a refusal, then give it; 503 when the store could not."""
         unit = partial(
@@ -243,12 +249,15 @@ class PartnerReceiver:
             refusal=refusal,
             message_id=message_id,
             answer=answer.body,
+            news=news,
             now=self._now(),
         )
         try:
-            await self._commit(unit)
+            told = await self._commit(unit)
         except Exception:  # noqa: BLE001  a refusal without evidence is not given
             return self._not_stored(partner)
+        if told:
+            self._on_feed()
         self._count_refusal(partner.name, refusal.reason)
         self._count_received(partner, "", "refused")
         _log.event(

@@ -230,6 +230,7 @@ class Gateway(Service):
             heard_from=self._heard_from,
             max_body_bytes=self._standing.config.partner_listener.max_body_bytes,
         )
+            on_feed=self._feed.wake,
         self._submissions = Submissions(
             database=tools.database,
             workers=tools.workers,
