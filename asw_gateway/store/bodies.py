@@ -53,9 +53,11 @@ _ORPHANS = Statement(
 )
 _DROP_CHUNKS = Statement(lambda _: delete(_chunk).where(_chunk.c.staging_id == bindparam("staging")))
 _DROP = Statement(lambda _: delete(_staging).where(_staging.c.staging_id == bindparam("staging")))
-_DROP_UNADOPTED = Statement(
-    lambda _: delete(_staging).where(
-        _staging.c.staging_id == bindparam("staging"), _staging.c.adopted_at.is_(None)
+_IS_ORPHAN = Statement(
+    lambda _: (
+        select(_staging.c.staging_id)
+        .where(_staging.c.staging_id == bindparam("staging"), _staging.c.adopted_at.is_(None))
+        .with_for_update()
     )
 )
 
@@ -141,9 +143,10 @@ def chunk(conn: Transaction, stored: Stored, number: int) -> bytes:
 
 def discard(conn: Transaction, staged: StagedBody) -> bool:
     """Delete a body that no message adopted; False if one did, or it is gone already."""
-    if conn.run(_DROP_UNADOPTED, {"staging": staged.staging_id}) != 1:
+    if conn.row(_IS_ORPHAN, {"staging": staged.staging_id}) is None:
         return False
     conn.run(_DROP_CHUNKS, {"staging": staged.staging_id})
+    conn.run(_DROP, {"staging": staged.staging_id})
     return True
 
 
