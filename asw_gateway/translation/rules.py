@@ -39,6 +39,8 @@ class Assertion:
     message_vi: str
     subject: str
     line: int
+    context: str = field(repr=False)
+    condition: str = field(repr=False)
     failing: etree.XPath = field(repr=False, eq=False)
     blamed: etree.XPath | None = field(repr=False, eq=False)
 
@@ -125,11 +127,19 @@ def compile_rules(root: Any) -> RuleSet:
     if faults:
         raise RulesFault(faults)
     suspicions = {
-        phase: etree.XPath(" or ".join(each.failing.path for each in asserts), namespaces=namespaces)
+        phase: etree.XPath(_any_fails(asserts), namespaces=namespaces)
         for phase, asserts in phases.items()
         if asserts
     }
     return RuleSet(phases=phases, suspicions=suspicions)
+
+
+def _any_fails(asserts: tuple[Assertion, ...]) -> str:
+    """One expression that is true if any assert fails; each context is walked once for all its asserts."""
+    conditions: dict[str, list[str]] = {}
+    for each in asserts:
+        conditions.setdefault(each.context, []).append(each.condition)
+    return " or ".join(f"{context}[{' or '.join(tests)}]" for context, tests in conditions.items())
 
 
 def _assertion(node: Any, context: str, namespaces: dict[str, str], vietnamese: dict[str, str]) -> Assertion:
@@ -152,6 +162,8 @@ def _assertion(node: Any, context: str, namespaces: dict[str, str], vietnamese: 
         message_vi=vietnamese[diagnostic],
         subject="/".join(step.rpartition(":")[2] for step in _without_conditions(subject).split("/") if step),
         line=node.sourceline,
+        context=context,
+        condition=condition,
         failing=etree.XPath(f"{context}[{condition}]", namespaces=namespaces),
         blamed=etree.XPath(subject, namespaces=namespaces) if subject else None,
     )
