@@ -228,9 +228,9 @@ class Gateway(Service):
             on_received=self._conversion.on_received,
             lease=self._conversion.lease,
             heard_from=self._heard_from,
+            on_feed=self._feed.wake,
             max_body_bytes=self._standing.config.partner_listener.max_body_bytes,
         )
-            on_feed=self._feed.wake,
         self._submissions = Submissions(
             database=tools.database,
             workers=tools.workers,
