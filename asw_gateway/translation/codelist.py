@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 from attrs import field, frozen
@@ -17,11 +17,11 @@ REQUIRED = ("code", "name_en", "name_vi", "valid_from", "valid_until")
 
 
 class CodeListFault(Exception):
-    """A mistake in a code list, at a line of its file."""
+    """Mistakes in a code list: (line, message) of each."""
 
-    def __init__(self, line: int, message: str) -> None:
-        self.line, self.message = line, message
-        super().__init__(f"line {line}: {message}")
+    def __init__(self, faults: Iterable[tuple[int, str]]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(f"line {line}: {message}" for line, message in self.faults))
 
 
 @frozen(kw_only=True)
@@ -66,30 +66,53 @@ class CodeList:
 
 
 def read_code_list(name: str, data: bytes) -> CodeList:
-    """A code list from CSV bytes; raises CodeListFault at the first mistake of the file."""
-    reader = csv.DictReader(io.StringIO(data.decode("utf-8")))
+    """A code list from CSV bytes; raises CodeListFault with every mistake of the file."""
+    try:
+        reader = csv.DictReader(io.StringIO(data.decode("utf-8")))
+    except UnicodeDecodeError:
+        raise CodeListFault([(0, "the list is not UTF-8")]) from None
     missing = [column for column in REQUIRED if column not in (reader.fieldnames or ())]
     if missing:
-        raise CodeListFault(1, f"columns missing: {', '.join(missing)}")
+        raise CodeListFault([(1, f"columns missing: {', '.join(missing)}")])
     entries: dict[str, tuple[Code, ...]] = {}
+    faults: list[tuple[int, str]] = []
     for record in reader:
-        code = record["code"]
-        if not code:
-            raise CodeListFault(reader.line_num, "an entry without a code")
         try:
-            entry = Code(
-                code=code,
-                name_en=record["name_en"],
-                name_vi=record["name_vi"],
-                valid_from=_day(record["valid_from"]),
-                valid_until=_day(record["valid_until"]),
-                same_as=record.get("same_as") or "",
-                national=record.get("national") or "",
-            )
+            entry = _entry(record)
+            if any(_overlap(entry, other) for other in entries.get(entry.code, ())):
+                raise ValueError(f"code {entry.code} stands twice for the same days")
         except ValueError as error:
-            raise CodeListFault(reader.line_num, str(error)) from error
-        entries[code] = (*entries.get(code, ()), entry)
+            faults.append((reader.line_num, str(error)))
+            continue
+        entries[entry.code] = (*entries.get(entry.code, ()), entry)
+    if faults:
+        raise CodeListFault(faults)
     return CodeList(name=name, entries=entries)
+
+
+def _entry(record: Mapping[str, str]) -> Code:
+    if None in record or None in record.values():
+        raise ValueError("this row does not have as many cells as the first line")
+    if not record["code"]:
+        raise ValueError("an entry without a code")
+    entry = Code(
+        code=record["code"],
+        name_en=record["name_en"],
+        name_vi=record["name_vi"],
+        valid_from=_day(record["valid_from"]),
+        valid_until=_day(record["valid_until"]),
+        same_as=record.get("same_as") or "",
+        national=record.get("national") or "",
+    )
+    if entry.valid_from and entry.valid_until and entry.valid_until < entry.valid_from:
+        raise ValueError(f"code {entry.code} ends before it begins")
+    return entry
+
+
+def _overlap(one: Code, other: Code) -> bool:
+    return (one.valid_from or date.min) <= (other.valid_until or date.max) and (
+        other.valid_from or date.min
+    ) <= (one.valid_until or date.max)
 
 
 def _day(text: str) -> date | None:

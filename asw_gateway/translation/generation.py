@@ -118,7 +118,9 @@ def _value(recipe: Recipe, kind: SimpleType, codes: str, mapped: bool) -> str:
     if kind.primitive == "decimal":
         digits = f"{chance.randint(0, 10 ** chance.randint(1, (kind.total_digits or 16) - 1))}"
         fraction = chance.randint(0, min(kind.fraction_digits or 0, len(digits) - 1))
-        return _within(kind, digits[: len(digits) - fraction] + (f".{digits[-fraction:]}" if fraction else ""))
+        return _within(
+            kind, digits[: len(digits) - fraction] + (f".{digits[-fraction:]}" if fraction else "")
+        )
     if kind.primitive in ("positiveInteger", "nonNegativeInteger"):
         return str(chance.randint(1, 99_999))
     if kind.patterns and r"\S" not in kind.patterns[-1][0]:

@@ -288,7 +288,7 @@ def _codes(
             try:
                 codes[row.codes] = read_code_list(row.codes, files[file])
             except CodeListFault as fault:
-                problems.append(FileProblem(file, fault.line, fault.message))
+                problems.extend(FileProblem(file, line, message) for line, message in fault.faults)
                 continue
         if row.convert == "map" and row.codes in codes:
             pairs = codes[row.codes].to_national
