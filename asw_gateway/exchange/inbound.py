@@ -7,6 +7,7 @@ only after the commit.  What follows for a receipted message stands in ``process
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
@@ -16,6 +17,7 @@ from asw_gateway.exchange.identity import Identities, OwnGateway
 from asw_gateway.exchange.notices import FeedDraft, Status, StatusNotice, feed_draft
 from asw_gateway.exchange.outbound import DOCUMENT_NUMBER, DOCUMENT_TYPE
 from asw_gateway.messaging.faults import RemoteFault
+from asw_gateway.messaging.large_reading import LargeMessage, verify_large
 from asw_gateway.messaging.message import UserMessage
 from asw_gateway.messaging.party import Partner
 from asw_gateway.messaging.signal import SignalBytes, build_error, build_receipt
@@ -83,53 +85,119 @@ def receive(
     signal_id: str,
 ) -> ReceivedMessage | RefusedMessage:
     """Check a message that came over a TLS connection of ``partner``; ``signal_id`` names our answer."""
-    message_id: str | None = None
+    desk = _Desk(
+        partner=partner, own=own, identities=identities, catalogue=catalogue, now=now, signal_id=signal_id
+    )
     user_message: UserMessage | None = None
     try:
         raw = unpack(content_type, body, partner.inbound.limits)
         if raw.user_message is None:
             raise RemoteFault("EBMS:0010", "unknown_signal", "only user messages are taken here")
         user_message = raw.user_message
-        message_id = user_message.message_id
         verified = verify(raw, partner, partner.inbound, own.party_id, now, identities.decryption_key)
-        user_message = verified.user_message
-        found = catalogue.for_message(user_message.service, user_message.action, clocks.national_date(now))
-        if found is None and not user_message.is_ping:
-            raise _unknown_service(user_message)
+        return desk.received(verified)
     except RemoteFault as fault:
-        refused = fault.ref_to_message_id or message_id
-        signal = build_error(
-            fault,
-            message_id=signal_id,
-            ref_to_message_id=refused,
-            now=now,
-            identity=identities.signing,
+        return desk.refused(fault, user_message)
+
+
+def receive_large(
+    message: LargeMessage,
+    *,
+    partner: Partner,
+    own: OwnGateway,
+    identities: Identities,
+    catalogue: Catalogue,
+    now: float,
+    signal_id: str,
+) -> Generator[None, None, ReceivedMessage | RefusedMessage]:
+    """``receive`` for a message too large for memory, in small steps; the generator's value is the result."""
+    desk = _Desk(
+        partner=partner, own=own, identities=identities, catalogue=catalogue, now=now, signal_id=signal_id
+    )
+    try:
+        verified = yield from verify_large(
+            message, partner, partner.inbound, own.party_id, now, identities.decryption_key
+        )
+        return desk.received(verified)
+    except RemoteFault as fault:
+        return desk.refused(fault, message.user_message)
+
+
+def refuse(
+    fault: RemoteFault,
+    *,
+    partner: Partner,
+    own: OwnGateway,
+    identities: Identities,
+    catalogue: Catalogue,
+    now: float,
+    signal_id: str,
+) -> RefusedMessage:
+    """Answer what cannot be read as a message at all."""
+    desk = _Desk(
+        partner=partner, own=own, identities=identities, catalogue=catalogue, now=now, signal_id=signal_id
+    )
+    return desk.refused(fault, None)
+
+
+@frozen(kw_only=True)
+class _Desk:
+    """Who answers whom, and when."""
+
+    partner: Partner
+    own: OwnGateway
+    identities: Identities
+    catalogue: Catalogue
+    now: float
+    signal_id: str
+
+    def received(self, verified: VerifiedMessage) -> ReceivedMessage:
+        """Receipt a verified message; raises RemoteFault for a service that is not agreed."""
+        message, partner = verified.user_message, self.partner
+        found = self.catalogue.for_message(message.service, message.action, clocks.national_date(self.now))
+        if found is None and not message.is_ping:
+            raise _unknown_service(message)
+        receipt = build_receipt(
+            verified,
+            message_id=self.signal_id,
+            now=self.now,
+            identity=self.identities.signing,
             pmode=partner.inbound,
         )
+        profile, kind = found if found is not None else (None, None)
+        return ReceivedMessage(
+            verified=verified,
+            partner=partner.name,
+            message_id=message.message_id,
+            service=message.service,
+            action=message.action,
+            conversation_id=message.conversation_id,
+            ref_to_message_id=message.ref_to_message_id,
+            reference_digests=tuple(verified.reference_digests),
+            digest=content_digest(verified.reference_digests),
+            order_key=_order_key(partner, message),
+            priority=priority.effective_priority(kind.priority, kind.effect) if kind else priority.TOP,
+            message_type=f"{profile.document_type}/{kind.name}" if profile and kind else "ping",
+            is_ping=message.is_ping,
+            receipt=receipt,
+        )
+
+    def refused(self, fault: RemoteFault, message: UserMessage | None) -> RefusedMessage:
+        """Answer with the error, and tell the portal of it where the message had proved to be genuine."""
+        message_id = fault.ref_to_message_id or (message.message_id if message is not None else None)
+        signal = build_error(
+            fault,
+            message_id=self.signal_id,
+            ref_to_message_id=message_id,
+            now=self.now,
+            identity=self.identities.signing,
+            pmode=self.partner.inbound,
+        )
         news = None
-        if fault.authenticated and user_message is not None:
-            news = _news(user_message, fault, partner, own, _notice_id(signal_id), now)
-        return RefusedMessage(fault=fault, signal=signal, message_id=refused, news=news)
-    receipt = build_receipt(
-        verified, message_id=signal_id, now=now, identity=identities.signing, pmode=partner.inbound
-    )
-    profile, kind = found if found is not None else (None, None)
-    return ReceivedMessage(
-        verified=verified,
-        partner=partner.name,
-        message_id=user_message.message_id,
-        service=user_message.service,
-        action=user_message.action,
-        conversation_id=user_message.conversation_id,
-        ref_to_message_id=user_message.ref_to_message_id,
-        reference_digests=tuple(verified.reference_digests),
-        digest=content_digest(verified.reference_digests),
-        order_key=_order_key(partner, user_message),
-        priority=priority.effective_priority(kind.priority, kind.effect) if kind else priority.TOP,
-        message_type=f"{profile.document_type}/{kind.name}" if profile and kind else "ping",
-        is_ping=user_message.is_ping,
-        receipt=receipt,
-    )
+        if fault.authenticated and message is not None:
+            notice_id = _notice_id(self.signal_id)
+            news = _news(message, fault, self.partner, self.own, notice_id, self.now)
+        return RefusedMessage(fault=fault, signal=signal, message_id=message_id, news=news)
 
 
 def _unknown_service(message: UserMessage) -> RemoteFault:
@@ -193,3 +261,17 @@ def reopen(
     """Read a stored message again, as of the time it was receipted; raises RemoteFault if that fails now."""
     raw = unpack(content_type, body, partner.inbound.limits)
     return verify(raw, partner, partner.inbound, own.party_id, received_at, identities.decryption_key)
+
+
+def reopen_large(
+    message: LargeMessage,
+    *,
+    partner: Partner,
+    own: OwnGateway,
+    identities: Identities,
+    received_at: float,
+) -> Generator[None, None, VerifiedMessage]:
+    """``reopen`` for a message too large for memory, in small steps."""
+    return verify_large(
+        message, partner, partner.inbound, own.party_id, received_at, identities.decryption_key
+    )

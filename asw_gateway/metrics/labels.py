@@ -41,6 +41,7 @@ LABELS: Mapping[str, tuple[str, ...]] = {
         *sorted(REASONS),
         "altered_duplicate",
         "too_large",
+        "broken_off",
         "suspended",
         "unknown_partner",
         "store_unavailable",

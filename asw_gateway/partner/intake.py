@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from asw_gateway.exchange.inbound import ReceivedMessage, RefusalNews
+from asw_gateway.partner.large_body import LargeRequest
 from asw_gateway.store import feed, inbox, journal, partner_state, refusals
 from asw_gateway.store.inbox_rows import Duplicate, NewInbound, Registered
 from asw_gateway.store.transaction import Transaction
@@ -32,7 +33,7 @@ def new_inbound(
         message_id=judged.message_id,
         reference_digests=judged.reference_digests,
         content_type=request.content_type,
-        body=request.body,
+        body=request.staged if isinstance(request, LargeRequest) else request.body,
         receipt_content_type=judged.receipt.content_type,
         receipt=judged.receipt.body,
         service=judged.service,
@@ -74,6 +75,7 @@ def store_refusal(
 
     `news` goes on the feed the first time this message id of the partner is refused; whether it did.
     """
+    whole = (request.seen.digest, request.seen.size_bytes) if isinstance(request, LargeRequest) else None
     told = news is not None and not _refused_before(conn, partner, message_id)
     if refusal.reason == ALTERED_DUPLICATE:
         journal.append(
@@ -81,7 +83,7 @@ def store_refusal(
             event="security.altered_duplicate",
             subject=f"partner:{partner}",
             actor=partner,
-            digest=journal.digest(request.body),
+            digest=whole[0] if whole is not None else journal.digest(request.body),
             detail=message_id or "",
             now=now,
         )
@@ -96,6 +98,7 @@ def store_refusal(
         body=request.body,
         content_type=request.content_type,
         answer=answer,
+        whole=whole,
         now=now,
     )
     if told and news is not None:

@@ -13,11 +13,18 @@ from functools import partial
 from typing import Any
 
 from attrs import frozen
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.python.failure import Failure
 
 from asw_gateway.exchange.identity import Identities, OwnGateway
-from asw_gateway.exchange.inbound import ReceivedMessage, RefusalNews, RefusedMessage, receive
+from asw_gateway.exchange.inbound import (
+    ReceivedMessage,
+    RefusalNews,
+    RefusedMessage,
+    receive,
+    receive_large,
+    refuse,
+)
 from asw_gateway.logs import Log
 from asw_gateway.messaging.faults import RemoteFault
 from asw_gateway.messaging.party import Partner
@@ -26,17 +33,25 @@ from asw_gateway.metrics import Metrics
 from asw_gateway.partner.admission import Admission, Full
 from asw_gateway.partner.identification import PartnerDirectory
 from asw_gateway.partner.intake import ALTERED_DUPLICATE, Refusal, new_inbound, store_message, store_refusal
-from asw_gateway.store.database import RunsUnits
+from asw_gateway.partner.large_body import BrokenOff, LargeBody, Seen, large_request
+from asw_gateway.partner.large_intake import LargeIntake
+from asw_gateway.spool import Spool
+from asw_gateway.store import bodies
+from asw_gateway.store.bodies import StagedBody
+from asw_gateway.store.database import RunsUnits, StoreClosed
+from asw_gateway.store.engine import StoreUnavailable
 from asw_gateway.store.inbox_rows import Duplicate, InboundRow, Registered
 from asw_gateway.store.transaction import Transaction
 from asw_gateway.translation.catalogue import Catalogue
-from asw_gateway.web import Route, WebAnswer, WebRequest, problem
+from asw_gateway.web import Flow, Route, WebAnswer, WebRequest, problem
 from asw_gateway.workers import Runs
 
 PATH = "/as4"
 #: How long a partner waits for a commit before it is asked to come back; the commit may still happen.
 COMMIT_LIMIT_SECONDS = 20.0
 BUSY_RETRY_SECONDS = 5
+#: Messages too large for memory under way at once; one partner may have half of the places.
+LARGE_PLACES = 8
 STORE_RETRY_SECONDS = 15
 SUSPENDED_RETRY_SECONDS = 600
 #: The durable "last heard from" is kept to this precision; every message would cost an update.
@@ -61,7 +76,8 @@ class PartnerReceiver:
     `new_message_id` names our signals. `lease` gives (owner, until) so that a stored row is born claimed by
     this node; then `on_received(row, verified)` hands it on in memory, otherwise `on_received()` only says
     that there is work. `heard_from(partner name)` is called for every message that proved to be the
-    partner's, `on_feed()` after news for the portal. `clock` is an IReactorTime.
+    partner's, `on_feed()` after news for the portal. `clock` is an IReactorTime. Messages too large for
+    memory are verified from `spool`.
     """
 
     def __init__(
@@ -80,6 +96,7 @@ class PartnerReceiver:
         heard_from: Callable[[str], object] = lambda name: None,
         on_feed: Callable[[], object] = lambda: None,
         admission: Admission | None = None,
+        spool: Spool | None = None,
         max_body_bytes: int = 120_000_000,
     ) -> None:
         self.partners = partners
@@ -95,17 +112,47 @@ class PartnerReceiver:
         self._heard_from = heard_from
         self._on_feed = on_feed
         self._admission = admission if admission is not None else Admission()
+        self._large_admission = Admission(total=LARGE_PLACES, per_partner=LARGE_PLACES // 2)
+        self._large = LargeIntake(
+            database=database,
+            workers=workers,
+            spool=spool if spool is not None else Spool(),
+            clock=clock,
+            now=now,
+            limit_seconds=COMMIT_LIMIT_SECONDS,
+        )
         self._max_body_bytes = max_body_bytes
         self._noted_at: dict[str, float] = {}
 
     def routes(self) -> list[Route]:
         """The routes of the partners' listener."""
         return [
-            Route("POST", PATH, self.receive, max_body_bytes=self._max_body_bytes, too_large=self.too_large)
+            Route(
+                "POST",
+                PATH,
+                self.receive,
+                max_body_bytes=self._max_body_bytes,
+                too_large=self.too_large,
+                stream=self.stream,
+            )
         ]
 
     async def receive(self, request: WebRequest) -> WebAnswer:
         """Answer one message; 503 with Retry-After when it could not be stored or may not be sent now."""
+        partner = await self._let_in(request)
+        if isinstance(partner, WebAnswer):
+            return partner
+        work = Deferred.fromCoroutine(self._admitted(partner, request))
+        return await _whatever_the_client_does(work)
+
+    def stream(self, head: WebRequest, flow: Flow) -> LargeBody:
+        """Take a message too large for memory while it comes."""
+        body = LargeBody(flow)
+        body.answer = Deferred.fromCoroutine(self._receive_large(head, body))
+        return body
+
+    async def _let_in(self, request: WebRequest) -> Partner | WebAnswer:
+        """Whose message it is, or the answer of a closed door."""
         partner = self.partners.of_certificate(request.peer_certificate)
         if partner is None:
             self._count_refusal("", "unknown_partner")
@@ -118,8 +165,7 @@ class PartnerReceiver:
             fault = Refusal("HTTP:415", "unsupported_media_type", request.content_type[:100])
             answer = problem(415, "Unsupported Media Type", f"Expected one of {', '.join(_MEDIA_TYPES)}.")
             return await self._keep_refusal(partner, request, fault, None, answer)
-        work = Deferred.fromCoroutine(self._admitted(partner, request))
-        return await _whatever_the_client_does(work)
+        return partner
 
     async def too_large(self, request: WebRequest) -> WebAnswer:
         """Answer a body past the limit; the bytes were dropped while they came."""
@@ -137,21 +183,65 @@ class PartnerReceiver:
         except Full:
             return _later("Too many messages are under way.", BUSY_RETRY_SECONDS)
 
+    async def _receive_large(self, request: WebRequest, body: LargeBody) -> WebAnswer:
+        partner = await self._let_in(request)
+        if isinstance(partner, WebAnswer):
+            return partner
+        try:
+            with self._admission.place(partner.name), self._large_admission.place(partner.name):
+                return await self._take_large(partner, request, body)
+        except Full:
+            return _later("Too many messages are under way.", BUSY_RETRY_SECONDS)
+
     async def _take(self, partner: Partner, request: WebRequest) -> WebAnswer:
         try:
             judged = await self._workers.run(
-                receive,
-                request.content_type,
-                request.body,
-                partner=partner,
-                own=self.readers.own,
-                identities=self.readers.identities,
-                catalogue=self.readers.catalogue,
-                now=self._now(),
-                signal_id=self._new_message_id(),
+                receive, request.content_type, request.body, **self._circumstances(partner)
             )
         except Exception:  # noqa: BLE001  our own fault: the partner is told to send it again later
             return await self._broke(partner)
+        return await self._judged(partner, request, judged)
+
+    async def _take_large(self, partner: Partner, request: WebRequest, body: LargeBody) -> WebAnswer:
+        given = self._circumstances(partner)
+        staged, seen = StagedBody(staging_id=f"received:{given['signal_id']}"), Seen()
+        try:
+            try:
+                judged = await self._large.take(
+                    body,
+                    request.content_type,
+                    partner.inbound.limits,
+                    staged,
+                    seen,
+                    lambda message: receive_large(message, **given),
+                )
+            except RemoteFault as fault:
+                judged = await self._workers.run(refuse, fault, **given)
+        except BrokenOff:
+            return self._broken_off(partner, request)
+        except (StoreUnavailable, StoreClosed, TimeoutError, OSError):
+            return self._not_stored(partner)
+        except Exception:  # noqa: BLE001  our own fault: the partner is told to send it again later
+            return await self._broke(partner)
+        else:
+            return await self._judged(partner, large_request(request, staged, seen), judged)
+        finally:
+            await self._discard(staged)
+
+    def _circumstances(self, partner: Partner) -> dict[str, Any]:
+        """What judging a message takes besides its bytes."""
+        return {
+            "partner": partner,
+            "own": self.readers.own,
+            "identities": self.readers.identities,
+            "catalogue": self.readers.catalogue,
+            "now": self._now(),
+            "signal_id": self._new_message_id(),
+        }
+
+    async def _judged(
+        self, partner: Partner, request: WebRequest, judged: ReceivedMessage | RefusedMessage
+    ) -> WebAnswer:
         if isinstance(judged, RefusedMessage):
             return await self._refuse(
                 partner, request, judged.fault, judged.message_id, judged.signal, judged.news
@@ -275,6 +365,19 @@ class PartnerReceiver:
         committing = self._database.run(unit)
         committing.addTimeout(COMMIT_LIMIT_SECONDS, self._clock)
         return await committing
+
+    async def _discard(self, staged: StagedBody) -> None:
+        """Remove what was staged of a large body, unless a message adopted it."""
+        try:
+            await self._commit(partial(bodies.discard, staged=staged))
+        except Exception:  # noqa: BLE001  the store is away; orphans are purged later
+            _log.failure("internal-error", where="receiver")
+
+    def _broken_off(self, partner: Partner, request: WebRequest) -> WebAnswer:
+        """The client left, or was cut, in mid-body: nobody reads this answer."""
+        self._count_refusal(partner.name, "broken_off")
+        _log.event("message-refused", partner=partner.name, reason="broken_off", peer=request.peer)
+        return problem(400, "Bad Request", "The body was not complete.")
 
     async def _broke(self, partner: Partner) -> WebAnswer:
         _log.failure("internal-error", where="receiver")

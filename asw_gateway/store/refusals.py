@@ -52,9 +52,13 @@ def record_refusal(
     now: float,
     message_id: str | None = None,
     answer: bytes | None = None,
+    whole: tuple[str, int] | None = None,
 ) -> int:
-    """Keep what was refused (`side` is `partner` or `portal`); answer the refusal's number."""
-    digest = journal.digest(body)
+    """Keep what was refused (`side` is `partner` or `portal`); answer the refusal's number.
+
+    When `body` is only the beginning of what came, `whole` is the digest and the size in bytes of all of it.
+    """
+    digest, size_bytes = whole if whole is not None else (journal.digest(body), len(body))
     row = conn.row(
         _PUT,
         {
@@ -66,7 +70,7 @@ def record_refusal(
             "detail": detail[: journal.MAX_DETAIL_CHARS],
             "refused_at": now,
             "digest": digest,
-            "size_bytes": len(body),
+            "size_bytes": size_bytes,
             "content_type": content_type[:200],
             "head": body[:HEAD_BYTES],
             "answer": answer,
