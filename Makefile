@@ -1,6 +1,7 @@
 # make demo    the whole story on this machine, ends by itself      make run   the same, left running
 # make test    everything CI runs: lint, types, tests
-# make lint | types | pytest | wheel | clean
+# make lint | types | pytest | conformance | wheel | clean
+# make interop   our daemon against phase4, which is not ours (Java 17, Maven)
 #
 # Each ends with one line that a script can read.
 
@@ -10,7 +11,7 @@ PY = $(VENV)/bin/python
 STAMP = $(VENV)/installed-by-make
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help demo run test lint types pytest wheel install clean
+.PHONY: help demo run test lint types pytest conformance wheel interop install clean
 
 help:
 	@sed -n 's/^# //p' Makefile | head -3
@@ -52,6 +53,15 @@ types: $(STAMP)
 
 pytest: $(STAMP)
 	@$(PY) -m pytest -q
+
+interop: $(STAMP)
+	@$(PY) -m interop.run
+
+# The 36 assertions of the eDelivery AS4 Common Profile over real sockets; evidence in build/conformance.
+conformance: $(STAMP)
+	@rm -f build/conformance/junit.xml
+	@$(PY) -m pytest -q --junitxml=build/conformance/junit.xml tests/conformance || true
+	@$(PY) -m tests.conformance.summary build/conformance/junit.xml
 
 wheel: $(STAMP)
 	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/wheel . \

@@ -60,7 +60,7 @@ def sealed_certificate(
 
 
 def _with_remarks(envelope: bytes, size: int) -> bytes:
-    """Put remarks of random text into the first item until they have `size` bytes, in copies of it as needed."""
+    """Put `size` bytes of random remarks into copies of the first item."""
     root = ElementTree.fromstring(envelope)  # noqa: S314  our own document
     items = root.find(".//Items")
     assert items is not None

@@ -12,7 +12,7 @@ from pathlib import Path
 from attrs import frozen
 
 START_SECONDS = 60.0
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 
 
 class PeerTrouble(Exception):
@@ -27,13 +27,36 @@ class Event:
     rest: tuple[str, ...]
 
 
+@frozen(kw_only=True)
+class Flood:
+    """What a flood came to, as its sender measured it."""
+
+    receipted: int
+    cpu_seconds: float
+    seconds: float
+
+    @property
+    def per_second(self) -> float:
+        return self.receipted / self.seconds
+
+
 class Phase4Peer:
     """A peer with its folder: peer.properties, inbox/, wire/, orders/, peer.log. Restartable."""
 
-    def __init__(self, name: str, directory: Path, classpath: str, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        classpath: str,
+        settings: Mapping[str, str],
+        *,
+        log_level: str = "info",
+        heap: str = "512m",
+    ) -> None:
         self.name = name
         self.directory = directory
-        self._command = ["java", "-Xmx512m", "-cp", classpath, "asw.interop.Peer"]
+        logging = f"-Dorg.slf4j.simpleLogger.defaultLogLevel={log_level}"
+        self._command = ["java", f"-Xmx{heap}", logging, "-cp", classpath, "asw.interop.Peer"]
         self._settings = directory / "peer.properties"
         self._orders = directory / "orders"
         self._orders.mkdir(parents=True, exist_ok=True)
@@ -106,6 +129,19 @@ class Phase4Peer:
         """How the next message is treated: hold-before, hold-after, late MILLIS, refuse CODE."""
         self._say(f"next {word} {argument}".strip())
 
+    def cpu_seconds(self) -> float:
+        """CPU seconds of its process so far, all threads, the compiler's and collector's too."""
+        mark = self.mark()
+        self._say("cpu")
+        return float(self.wait("cpu", after=mark).rest[0])
+
+    def flood(self, order: Mapping[str, str], count: int, senders: int, *, seconds: float) -> Flood:
+        """Send one document `count` times under new ids by `senders` threads over kept connections."""
+        mark = self.mark()
+        self.order("flood", order, str(count), str(senders))
+        good, cpu, took, _ = self.wait("flooded", after=mark, seconds=seconds).rest
+        return Flood(receipted=int(good), cpu_seconds=float(cpu), seconds=float(took))
+
     # --- what it says
 
     def mark(self) -> int:
@@ -137,7 +173,9 @@ class Phase4Peer:
                         raise PeerTrouble(f"peer {self.name}: {' '.join(event.rest)}")
                 left = deadline - time.monotonic()
                 if left <= 0 or (self._child is not None and self._child.poll() is not None):
-                    raise PeerTrouble(f"peer {self.name} did not say {name} within {seconds:g} s{self._tail()}")
+                    raise PeerTrouble(
+                        f"peer {self.name} did not say {name} within {seconds:g} s{self._tail()}"
+                    )
                 self._news.wait(min(left, 0.5))
 
     def received(self, message_id: str, *, after: int = 0, seconds: float = WAIT_SECONDS) -> Event:

@@ -13,12 +13,12 @@ from xml.etree import ElementTree
 
 from attrs import frozen
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 
 
 @frozen(kw_only=True)
 class Entry:
-    """One feed entry. `status`, `number`, `reason`, `detail` are a status notice's; else empty but the number."""
+    """One feed entry; `status`, `reason` and `detail` are empty unless it is a status notice."""
 
     sequence: int
     kind: str
@@ -76,7 +76,9 @@ class Portal:
         """Take in what is new; a gateway that is just being started again is asked later."""
         after = self.entries[-1].sequence if self.entries else 0
         try:
-            status, body = self._ask("GET", f"/feed/v1/messages?after={after}&wait={wait_seconds:g}", None, "")
+            status, body = self._ask(
+                "GET", f"/feed/v1/messages?after={after}&wait={wait_seconds:g}", None, ""
+            )
         except OSError:
             time.sleep(0.2)
             return

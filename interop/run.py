@@ -2,24 +2,27 @@
 
     python -m interop.run [--only WORD] [--keep DIRECTORY]
 
-Last line `interop phase4: N of N`, exit 0 only then; `interop phase4: skipped (reason)` and exit 2 where Java,
-Maven or the artefacts are missing. Everything that was exchanged stays under build/interop.
+Last line `interop phase4: N of N`, exit 0 only then; `interop phase4: skipped (reason)` and exit 2 where
+Java, Maven or the artefacts are missing. Everything that was exchanged stays under build/interop.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 import time
 import traceback
 from pathlib import Path
 
 from interop.build import Unavailable, classpath
-from interop.cases import CASES, Case
+from interop.case import CASES, Case
 from interop.stage import ELLIPTIC, ENCRYPTED, SIGNED, Stage
 
 DIRECTORY = Path(__file__).resolve().parents[1] / "build" / "interop"
 FAILED, SKIPPED = 1, 2
+#: In this order; the last case of the last judges all that the others have put on the wire.
+CASE_MODULES = ("cases_exchange", "cases_refusals", "cases_kills")
 
 
 def main(arguments: list[str]) -> int:
@@ -33,6 +36,8 @@ def main(arguments: list[str]) -> int:
     except Unavailable as reason:
         print(f"interop phase4: skipped ({reason})")
         return SKIPPED
+    for name in CASE_MODULES:
+        importlib.import_module(f"interop.{name}")
     cases = [case for case in CASES if chosen.only.lower() in case.name.lower()]
     needed = {name for case in cases for name in case.peers}
     roles = tuple(role for role in (SIGNED, ENCRYPTED, ELLIPTIC) if role.name in needed)

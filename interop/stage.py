@@ -7,12 +7,10 @@ import shutil
 import socket
 import sys
 import urllib.request
-from collections.abc import Mapping
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from attrs import frozen
 from cryptography import x509
@@ -133,9 +131,7 @@ class Stage:
         with urllib.request.urlopen(f"{self.site.operators_url}/metrics", timeout=5) as answer:  # noqa: S310
             lines = answer.read().decode().splitlines()
         return sum(
-            float(line.rpartition(" ")[2])
-            for line in lines
-            if line.startswith((f"{name} ", f"{name}{{"))
+            float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{"))
         )
 
     # --- what cases need
@@ -183,11 +179,15 @@ class Stage:
         write_site(self.site, others, pki=self.keys.directory, agreement=agreement, habits=PortalHabits())
         pair = self.keys.pair(OWN, "encryption")
         with self.site.gateway_file.open("a", encoding="utf-8") as file:
-            file.write(f'\n[keys.decryption]\nkey_file = "{pair.key}"\ncertificate_file = "{pair.certificate}"\n')
+            file.write(
+                f'\n[keys.decryption]\nkey_file = "{pair.key}"\ncertificate_file = "{pair.certificate}"\n'
+            )
         for role in roles:
             path = self.site.directory / "partners" / f"{role.name}.toml"
             text = path.read_text(encoding="utf-8")
-            text = text.replace('document_type = "atiga-form-d"', 'document_type = "atiga-form-d"\nmax_bytes = 20000000')
+            text = text.replace(
+                'document_type = "atiga-form-d"', 'document_type = "atiga-form-d"\nmax_bytes = 20000000'
+            )
             if role.encrypt:
                 theirs = self.keys.pair(role.name, "encryption").certificate
                 text = text.replace("[certificates]\n", f'[certificates]\nencryption = "{theirs}"\n')
@@ -207,33 +207,51 @@ class Stage:
     def _peer(self, role: Role, classpath: str) -> Phase4Peer:
         site = self.partners[role.name]
         folder = self.directory / "phase4" / role.name
-        folder.mkdir(parents=True)
-        self.keys.key_store(role.name, "signing", folder / "signing.p12")
-        self.keys.key_store(role.name, "encryption", folder / "encryption.p12")
-        self.keys.key_store(role.name, "tls-server", folder / "tls-server.p12")
-        self.keys.key_store(role.name, "tls-client", folder / "tls-client.p12")
-        self.keys.trust_store(self.keys.certificate(OWN, "encryption"), folder / "trust.p12")
-        settings: Mapping[str, Any] = {
-            "port": site.partner_port,
-            "password": PASSWORD,
-            "alias": ALIAS,
-            "keystore": "signing.p12",
-            "decryption.keystore": "encryption.p12",
-            "tls.keystore": "tls-server.p12",
-            "tls.client.keystore": "tls-client.p12",
-            "truststore": "trust.p12",
-            "party.type": PARTY_ID_TYPE,
-            "party.id": site.party_id,
-            "partner.type": PARTY_ID_TYPE,
-            "partner.id": self.site.party_id,
-            "role": INITIATOR,
-            "partner.role": RESPONDER,
-            "partner.address": f"https://127.0.0.1:{self.site.partner_port}/as4",
-            "agreement": f"urn:asw:agreement:{'-'.join(sorted((OWN, role.name)))}",
+        write_key_stores(self.keys, role.name, folder, encrypt_to=self.keys.certificate(OWN, "encryption"))
+        settings = peer_settings(
+            own=(PARTY_ID_TYPE, site.party_id),
+            partner=(PARTY_ID_TYPE, self.site.party_id),
+            port=site.partner_port,
+            partner_port=self.site.partner_port,
+            agreement=f"urn:asw:agreement:{'-'.join(sorted((OWN, role.name)))}",
+        )
+        more = {
             "signature": "ecdsa-sha-256" if role.ecdsa else "rsa-sha-256",
             "encrypt": str(role.encrypt).lower(),
         }
-        return Phase4Peer(role.name, folder, classpath, {key: str(value) for key, value in settings.items()})
+        return Phase4Peer(role.name, folder, classpath, {**settings, **more})
+
+
+def write_key_stores(keys: Keys, name: str, folder: Path, *, encrypt_to: x509.Certificate) -> None:
+    """Write for Java what a peer has and trusts, under the names that `peer_settings` gives."""
+    folder.mkdir(parents=True)
+    for use in ("signing", "encryption", "tls-server", "tls-client"):
+        keys.key_store(name, use, folder / f"{use}.p12")
+    keys.trust_store(encrypt_to, folder / "trust.p12")
+
+
+def peer_settings(
+    *, own: tuple[str, str], partner: tuple[str, str], port: int, partner_port: int, agreement: str
+) -> dict[str, str]:
+    """The properties of a peer that signs with RSA; `own` and `partner` are (party id type, party id)."""
+    return {
+        "port": str(port),
+        "password": PASSWORD,
+        "alias": ALIAS,
+        "keystore": "signing.p12",
+        "decryption.keystore": "encryption.p12",
+        "tls.keystore": "tls-server.p12",
+        "tls.client.keystore": "tls-client.p12",
+        "truststore": "trust.p12",
+        "party.type": own[0],
+        "party.id": own[1],
+        "partner.type": partner[0],
+        "partner.id": partner[1],
+        "role": INITIATOR,
+        "partner.role": RESPONDER,
+        "partner.address": f"https://127.0.0.1:{partner_port}/as4",
+        "agreement": agreement,
+    }
 
 
 def _answers(url: str) -> bool:

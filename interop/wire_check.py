@@ -1,7 +1,7 @@
 """Every message and signal of ours that reached a peer, verified by the JDK's own XML signature engine.
 
-What is verified are the bytes as phase4 read them from its socket. Encrypted parts are decrypted first, since a
-signature covers the plain ones.
+What is verified are the bytes as phase4 read them from its socket. Encrypted parts are decrypted first,
+since a signature covers the plain ones.
 """
 
 from __future__ import annotations
@@ -122,7 +122,6 @@ def _token(raw: RawMessage) -> x509.Certificate | None:
 
 
 def _soap(content_type: str, body: bytes) -> bytes:
-    from asw_gateway.messaging.mime import split_body
 
     return split_body(content_type, body, Limits())[0]
 

@@ -4,12 +4,14 @@ import com.helger.httpclient.HttpClientFactory;
 import com.helger.httpclient.HttpClientSettings;
 import java.io.IOException;
 import javax.net.ssl.SSLContext;
+import org.apache.hc.client5.http.config.ConnectionConfig;
 import org.apache.hc.client5.http.impl.classic.CloseableHttpClient;
 import org.apache.hc.client5.http.impl.io.PoolingHttpClientConnectionManager;
 import org.apache.hc.core5.http.ClassicHttpRequest;
 import org.apache.hc.core5.http.HttpHost;
 import org.apache.hc.core5.http.protocol.HttpContext;
 import org.apache.hc.core5.io.CloseMode;
+import org.apache.hc.core5.util.TimeValue;
 import org.apache.hc.core5.util.Timeout;
 
 /**
@@ -22,6 +24,9 @@ final class Connections extends HttpClientFactory {
   Connections(SSLContext tls, int most) {
     super(settings(tls));
     PoolingHttpClientConnectionManager pool = (PoolingHttpClientConnectionManager) createConnectionManager(createTlsSocketStrategy());
+    // As usual for a pool: what lay idle is tried before it is used, since the other side may have closed it.
+    pool.setDefaultConnectionConfig(ConnectionConfig.custom().setConnectTimeout(Timeout.ofSeconds(5))
+        .setValidateAfterInactivity(TimeValue.ofMilliseconds(200)).build());
     pool.setMaxTotal(most);
     pool.setDefaultMaxPerRoute(most);
     // A connection with a client certificate counts as one user's own and would not be used again otherwise.

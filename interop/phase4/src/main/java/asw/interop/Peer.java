@@ -1,5 +1,6 @@
 package asw.interop;
 
+import com.helger.phase4.CAS4;
 import com.helger.phase4.attachment.IAS4IncomingAttachmentFactory;
 import com.helger.phase4.crypto.AS4CryptoFactoryInMemoryKeyStore;
 import com.helger.phase4.incoming.AS4IncomingProfileSelectorConstant;
@@ -90,12 +91,15 @@ public final class Peer {
     WebScopeManager.onGlobalBegin(context.getServletContext());
     AS4ServerInitializer.initAS4Server();
     PMode accepted;
+    PMode tested;
     Outbox outbox;
     try (WebScoped scope = new WebScoped()) {
-      accepted = Agreements.create("asw-in", settings, Boolean.parseBoolean(settings.text("encrypt", "false")));
+      boolean encrypt = Boolean.parseBoolean(settings.text("encrypt", "false"));
+      accepted = Agreements.create("asw-in", settings, encrypt);
+      tested = Agreements.test(settings, encrypt);
       outbox = new Outbox(settings, keys, decryption, new Connections(Keys.tls(settings, "tls.client.keystore"), 64), partner, wire);
     }
-    context.addServlet(new ServletHolder(new Endpoint(customizer(keys, decryption, accepted, inbox, wire))), "/as4");
+    context.addServlet(new ServletHolder(new Endpoint(customizer(keys, decryption, accepted, tested, inbox, wire))), "/as4");
     server.start();
     say("ready", String.valueOf(connector.getLocalPort()));
     ExecutorService threads = Executors.newCachedThreadPool();
@@ -155,7 +159,7 @@ public final class Peer {
   }
 
   private static IAS4ServletRequestHandlerCustomizer customizer(
-      AS4CryptoFactoryInMemoryKeyStore keys, AS4CryptoFactoryInMemoryKeyStore decryption, PMode accepted,
+      AS4CryptoFactoryInMemoryKeyStore keys, AS4CryptoFactoryInMemoryKeyStore decryption, PMode accepted, PMode tested,
       IAS4IncomingMessageProcessorSPI inbox, Wire wire) {
     return new IAS4ServletRequestHandlerCustomizer() {
       @Override
@@ -164,7 +168,8 @@ public final class Peer {
         handler.setCryptoFactoryCrypt(decryption);
         if (wire != null)
           handler.setIncomingDumper(wire.incoming());
-        handler.setPModeResolver((id, service, action, initiator, responder, agreement, address) -> accepted);
+        handler.setPModeResolver((id, service, action, initiator, responder, agreement, address) ->
+            CAS4.DEFAULT_SERVICE_URL.equals(service) && CAS4.DEFAULT_ACTION_URL.equals(action) ? tested : accepted);
         handler.setIncomingProfileSelector(new AS4IncomingProfileSelectorConstant(null, false));
         handler.setIncomingAttachmentFactory(IAS4IncomingAttachmentFactory.DEFAULT_INSTANCE);
         handler.setProcessorSupplier(() -> new CommonsArrayList<>(inbox));

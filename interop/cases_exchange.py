@@ -1,0 +1,126 @@
+"""Cases: documents across, signed, encrypted, in several parts, large."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from interop.acts import (
+    LARGE_SECONDS,
+    accept,
+    deliver,
+    message_id_of,
+    receipted,
+    refused,
+    sealed_file,
+)
+from interop.case import case
+from interop.own_queue import through_the_queue
+from interop.stage import Stage
+
+TEN_MEGABYTES = 10_000_000
+
+
+@case("ours to phase4: a Form D, signed; its receipt is verified and the portal told", "th")
+def signed_to_phase4(stage: Stage) -> None:
+    deliver(stage, "th", "signed")
+
+
+@case("phase4 to ours: a sealed certificate, signed, reaches the feed; phase4 verifies our receipt", "th")
+def signed_from_phase4(stage: Stage) -> None:
+    accept(stage, "th")
+
+
+@case("ours to phase4: signed and encrypted (RSA-OAEP, AES-128-GCM)", "id")
+def encrypted_to_phase4(stage: Stage) -> None:
+    deliver(stage, "id", "signed+encrypted")
+
+
+@case("phase4 to ours: signed and encrypted", "id")
+def encrypted_from_phase4(stage: Stage) -> None:
+    accept(stage, "id")
+
+
+@case("an agreement that encrypts: phase4's unencrypted message is refused with EBMS:0103", "id")
+def unencrypted_is_refused(stage: Stage) -> None:
+    number, file = sealed_file(stage, "id")
+    refused(stage, "id", stage.order("id", message_id_of("id"), [file], encrypt="false"), "EBMS:0103")
+    assert not stage.portal.about(number), "a refused document reached the portal"
+
+
+@case("phase4 to ours: signed with ECDSA P-256", "my")
+def elliptic_from_phase4(stage: Stage) -> None:
+    accept(stage, "my")
+
+
+@case("ours to phase4: after our roll-over to an ECDSA key", "my")
+def elliptic_to_phase4(stage: Stage) -> None:
+    stage.sign_with("signing-ecdsa")
+    try:
+        deliver(stage, "my", "signed")
+        accept(stage, "my")
+    finally:
+        stage.sign_with("signing")
+
+
+# --- several parts
+
+
+@case(
+    "phase4 to ours: three parts, receipt over each; more than one document is answered by a technical error",
+    "th",
+)
+def several_parts_from_phase4(stage: Stage) -> None:
+    peer = stage.peers["th"]
+    files = [sealed_file(stage, "th")[1] for _ in range(3)]
+    mark = peer.mark()
+    receipted(peer.send(stage.order("th", message_id_of("th"), files)))
+    answer = peer.wait("received", lambda e: e.rest[1] == "technical-error", after=mark)
+    text = Path(answer.rest[3]).read_text(encoding="utf-8")
+    assert "exactly one document" in text, f"the technical error does not name the fault: {text[:500]}"
+
+
+@case("ours to phase4: three parts (XML, text, octets) through queue and channel", "th")
+def several_parts_to_phase4(stage: Stage) -> None:
+    contents = [b"<document><first/></document>", "Đơn thứ hai\r\n".encode(), bytes(range(256)) * 64]
+    types = ["application/xml", "text/plain", "application/octet-stream"]
+    event = through_the_queue(stage, "th", list(zip(types, contents, strict=True)), compress=True)
+    assert [Path(name).read_bytes() for name in event.rest[3].split(",")] == contents
+
+
+@case(
+    "ours to phase4: three parts, not compressed: XML is canonicalised, text gets CRLF before digesting", "th"
+)
+def uncompressed_parts_to_phase4(stage: Stage) -> None:
+    contents = [b'<a  b="1"   ><c/></a>', b"one\ntwo\r\nthree\n", b"\x00\x01\r\n\x02"]
+    types = ["application/xml", "text/plain", "application/octet-stream"]
+    event = through_the_queue(stage, "th", list(zip(types, contents, strict=True)), compress=False)
+    assert [Path(name).read_bytes() for name in event.rest[3].split(",")] == contents
+
+
+@case("phase4 to ours: not compressed", "th")
+def uncompressed_from_phase4(stage: Stage) -> None:
+    accept(stage, "th", compress="false")
+
+
+# --- large
+
+
+@case("phase4 to ours: a certificate of 12 MB", "th")
+def large_from_phase4(stage: Stage) -> str:
+    number, file = sealed_file(stage, "th", remarks_bytes=TEN_MEGABYTES)
+    begin = time.monotonic()
+    order = stage.order("th", message_id_of("th"), [file])
+    receipted(stage.peers["th"].send(order, seconds=LARGE_SECONDS))
+    seconds = time.monotonic() - begin
+    entry = stage.portal.document(number, seconds=LARGE_SECONDS)
+    assert len(entry.envelope) > TEN_MEGABYTES
+    return f"{file.stat().st_size} bytes; receipt after {seconds:.1f} s"
+
+
+@case("ours to phase4: a certificate of 12 MB", "th")
+def large_to_phase4(stage: Stage) -> str:
+    begin = time.monotonic()
+    size = deliver(stage, "th", "signed", remarks_bytes=TEN_MEGABYTES)
+    assert size > TEN_MEGABYTES
+    return f"{size} bytes; receipted after {time.monotonic() - begin:.1f} s"
