@@ -166,6 +166,7 @@ EVENTS = _catalogue(
         "group-replayed", "warn", "a group commit failed and its units ran one by one", ("units", "reason")
     ),
     Event("journal-broken", "critical", "the evidence chain does not verify", ("node", "sequence", "reason")),
+    Event("journal-head", "info", "the head of a journal chain was signed", ("chain", "sequence", "hash")),
     Event("job-finished", "debug", "a scheduled job ran", ("job", "rows")),
     Event("job-failed", "error", "a scheduled job failed and will run again", ("job", "failures")),
     # operators

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attrs import frozen
+from attrs import field, frozen
 
 from asw_gateway.config.values import GatewayConfig
-from asw_gateway.tls.files import Certificate, fingerprint
+from asw_gateway.tls.files import Certificate, der_of, fingerprint
 
 
 @frozen(kw_only=True)
@@ -18,6 +18,7 @@ class CertificateInUse:
     use: str
     fingerprint: str
     not_after_at: float
+    der: bytes = field(repr=False)
 
 
 def certificates_in_use(config: GatewayConfig) -> Iterator[CertificateInUse]:
@@ -52,4 +53,5 @@ def _in_use(party: str, use: str, certificate: Certificate) -> CertificateInUse:
         use=use,
         fingerprint=fingerprint(certificate),
         not_after_at=certificate.not_valid_after_utc.timestamp(),
+        der=der_of(certificate),
     )

@@ -9,6 +9,8 @@ from asw_gateway.messaging.message import PING_ACTION, PING_SERVICE, UserMessage
 from asw_gateway.messaging.packing import SealedMessage, pack, reseal
 from asw_gateway.messaging.party import Partner
 from asw_gateway.metrics import Metrics
+from asw_gateway.store import outbox
+from asw_gateway.store.database import RunsUnits
 from asw_gateway.store.outbox_rows import DueMessage
 from asw_gateway.tls import fingerprint
 from asw_gateway.workers import Runs
@@ -26,6 +28,7 @@ class Sealing:
         now: Callable[[], float],
         new_message_id: Callable[[], str],
         metrics: Metrics,
+        database: RunsUnits,
     ) -> None:
         self._partner = partner
         self._identity = identity
@@ -34,11 +37,13 @@ class Sealing:
         self._now = now
         self._new_message_id = new_message_id
         self._metrics = metrics
+        self._database = database
 
     async def prepare(self, due: DueMessage) -> SealedMessage:
         """The stored bytes; signed again, with the same id and digests, when our certificate is another now.
 
-        Raises LocalFault when the stored bytes cannot be read.
+        What was signed again is stored before it leaves, so that the store holds every byte a partner may
+        have receipted. Raises LocalFault when the stored bytes cannot be read.
         """
         if due.signed_with == self._signed_with:
             assert due.row.message_id is not None  # no row is queued without one
@@ -49,6 +54,14 @@ class Sealing:
                 reference_digests=due.reference_digests,
             )
         sealed = await self._workers.run(reseal, due.content_type, due.body, self._identity)
+        await self._database.run(
+            outbox.reseal,
+            due.row.id,
+            content_type=sealed.content_type,
+            body=sealed.body,
+            signed_with=self._signed_with,
+            now=self._now(),
+        )
         self._metrics.reseals.labels(partner=self._partner.name).inc()
         return sealed
 

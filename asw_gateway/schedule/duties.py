@@ -15,8 +15,9 @@ from asw_gateway.logs import Log
 from asw_gateway.messaging.keys import pinned
 from asw_gateway.messaging.party import Partner
 from asw_gateway.metrics import Metrics
+from asw_gateway.schedule.journal_heads import signed_head
 from asw_gateway.schedule.schedule import Job
-from asw_gateway.store import bodies, dead_letters, feed, outlook, sending
+from asw_gateway.store import bodies, dead_letters, feed, heads, outlook, sending
 from asw_gateway.store.database import RunsUnits
 from asw_gateway.store.outbox_rows import OutboundRow
 from asw_gateway.store.transaction import Transaction
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from asw_gateway.metrics.family import Family
 
 BATCH = 100
+HEADS_SECONDS = 300.0
 ORPHAN_SECONDS = 86_400.0
 EXPIRING_SECONDS = 30 * 86_400.0
 DAY_SECONDS = 86_400.0
@@ -74,6 +76,7 @@ class Duties:
                 name="watch-certificates", every_seconds=3600.0, run=self.watch_certificates, everywhere=True
             ),
         ]
+        found.append(Job(name="publish-heads", every_seconds=HEADS_SECONDS, run=self.publish_heads))
         if self.refresh_revocation is not None:
             refresh = self.refresh_revocation
             found.append(Job(name="refresh-revocation", every_seconds=3600.0, run=refresh, everywhere=True))
@@ -122,6 +125,20 @@ class Duties:
         self.metrics.feed_unacknowledged.only.set(backlog.unacknowledged)
         self.metrics.feed_last_sequence.only.set(backlog.last_sequence)
         return len(outbound) + len(inbound)
+
+    async def publish_heads(self) -> int:
+        """Sign the head of every chain of the journal that has grown, and tell it the log as well.
+
+        Evidence of a message is complete when a head after its last entry is signed; a log that is kept
+        elsewhere shows when somebody cuts the journal and its heads.
+        """
+        published = 0
+        for chain, head in await self.database.run(heads.unpublished):
+            seal = self.certificates().identities.seal
+            signed = signed_head(self.own(), seal, chain, head, self.now())
+            published += await self.database.run(heads.publish, signed)
+            _log.event("journal-head", chain=chain, sequence=head.sequence, hash=head.hash)
+        return published
 
     async def watch_certificates(self) -> int:
         """Set every certificate's end as a metric, and log those that end within thirty days."""

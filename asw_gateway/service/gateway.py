@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.python.failure import Failure
 
 from asw_gateway import __version__, config
-from asw_gateway.config import ConfigErrors, GatewayConfig, StartFault
+from asw_gateway.config import ConfigErrors, GatewayConfig, StartFault, certificates_in_use
 from asw_gateway.conversion import Conversion, Doors
 from asw_gateway.exchange.outcome import Outcome
 from asw_gateway.health import CheckResult, Health, ReactorLag, failed
@@ -37,7 +37,8 @@ from asw_gateway.service.links import Link, Tools, link
 from asw_gateway.service.listeners import Listeners
 from asw_gateway.service.mishaps import crash_at_commit
 from asw_gateway.service.standing import Standing, standing
-from asw_gateway.store import inbox, sending
+from asw_gateway.store import certificates, inbox, sending
+from asw_gateway.store.certificates import KnownCertificate
 from asw_gateway.store.database import Database
 from asw_gateway.store.engine import StoreUnavailable
 from asw_gateway.store.transaction import Transaction
@@ -111,6 +112,7 @@ class Gateway(Service):
         conf = self._standing.config
         self._open_store(conf)
         await self._tools.database.run(_rescue, self._now())
+        await self._note_certificates(conf)
         self._build_rooms()
         self._conversion.startService()
         self._schedule.startService()
@@ -357,6 +359,7 @@ class Gateway(Service):
         old, self._standing = self._standing, new
         conf = new.config
         self._show(new)
+        await self._note_certificates(conf)
         self._directory.replace(conf.partners)
         self._receiver.readers = new.readers()
         self._clients.replace(conf.portal_clients)
@@ -380,6 +383,20 @@ class Gateway(Service):
             if partner is not None:
                 self._links[name] = link(partner, new, self._tools, on_feed=self._feed.wake)
                 self._links[name].start()
+
+    async def _note_certificates(self, conf: GatewayConfig) -> None:
+        """Keep every certificate before anything is signed or verified with it: evidence outlives files."""
+        in_use = [
+            KnownCertificate(
+                fingerprint=one.fingerprint,
+                party=one.party,
+                use=one.use,
+                certificate=one.der,
+                first_used_at=self._now(),
+            )
+            for one in certificates_in_use(conf)
+        ]
+        await self._tools.database.run(certificates.note_in_use, in_use, self._now())
 
     def _show(self, current: Standing) -> None:
         conf = current.config

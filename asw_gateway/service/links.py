@@ -75,6 +75,7 @@ def link(partner: Partner, standing: Standing, tools: Tools, *, on_feed: Callabl
         now=tools.now,
         new_message_id=lambda: standing.message_id(tools.new_id()),
         metrics=tools.metrics,
+        database=tools.database,
     )
     turn = ChannelTurn(
         partner=partner.name,

@@ -22,10 +22,11 @@ from asw_gateway.store.transaction import Transaction
 
 GENESIS = "0" * 64
 MAX_DETAIL_CHARS = 500
+PURGED = "journal.purged"
 _PAGE = 5000
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
-_table = tables.journal
+_table, _heads = tables.journal, tables.journal_heads
 _INSERT = Statement(lambda _: insert(_table))
 _LAST = Statement(
     lambda _: (
@@ -37,6 +38,23 @@ _LAST = Statement(
 )
 _CHAINS = Statement(
     lambda _: select(_table.c.chain, func.count()).group_by(_table.c.chain).order_by(_table.c.chain)
+)
+_PUBLISHED_CHAINS = Statement(lambda _: select(_heads.c.chain).distinct())
+_PUBLISHED = Statement(
+    lambda _: (
+        select(_heads.c.sequence, _heads.c.hash)
+        .where(_heads.c.chain == bindparam("chain"), _heads.c.sequence > bindparam("sequence"))
+        .order_by(_heads.c.sequence)
+        .limit(bindparam("limit"))
+    )
+)
+_NEXT_CHAIN = Statement(
+    lambda _: (
+        select(_table.c.chain)
+        .where(_table.c.chain > bindparam("chain"))
+        .order_by(_table.c.chain)
+        .limit(1)
+    )
 )
 _AFTER = Statement(
     lambda _: (
@@ -205,6 +223,14 @@ def chains(conn: Transaction) -> dict[str, int]:
     return dict(conn.rows(_CHAINS, {}))
 
 
+def chain_names(conn: Transaction) -> list[str]:
+    """Every chain, by name, without counting its entries: one seek a chain."""
+    found: list[str] = []
+    while row := conn.row(_NEXT_CHAIN, {"chain": found[-1] if found else ""}):
+        found.append(row[0])
+    return found
+
+
 def about(conn: Transaction, subject: str, limit: int = 1000) -> list[Fact]:
     """The entries about one subject, oldest first."""
     return [_fact(row) for row in conn.rows(_ABOUT, {"subject": subject, "limit": limit})]
@@ -222,23 +248,72 @@ def entries(conn: Transaction, chain: str, after: int = 0) -> Iterator[Fact]:
 
 
 def verify(conn: Transaction) -> ChainReport:
-    """Walk every chain and check each entry's place, its link and its own hash; memory stays flat."""
+    """Walk every chain: each entry's place, its link and its own hash, and every published head; memory stays
+    flat.
+
+    A chain whose oldest entries were purged begins after the last one that the newest `journal.purged` names.
+    """
     checked: dict[str, int] = {}
     breaks: list[str] = []
     for chain in chains(conn):
-        expected = Head(sequence=0, hash=GENESIS)
-        checked[chain] = 0
-        for fact in entries(conn, chain):
-            where = f"{chain} #{fact.sequence}"
-            if fact.sequence != expected.sequence + 1:
-                breaks.append(f"{where}: entry {expected.sequence + 1} is missing")
-            elif fact.previous_hash != expected.hash:
-                breaks.append(f"{where}: does not follow the entry before it")
-            if fact.expected_hash() != fact.hash:
-                breaks.append(f"{where}: was changed after it was written")
-            expected = Head(sequence=fact.sequence, hash=fact.hash)
-            checked[chain] += 1
+        checked[chain] = _verify_chain(conn, chain, breaks)
+    for (chain,) in conn.rows(_PUBLISHED_CHAINS, {}):
+        if chain not in checked and start(conn, chain).sequence == 0:
+            breaks.append(f"{chain}: the whole chain is missing")
     return ChainReport(entries=checked, breaks=tuple(breaks))
+
+
+def start(conn: Transaction, chain: str) -> Head:
+    """The entry that the first kept entry follows: the last purged one, or the genesis."""
+    purged = [fact for fact in about(conn, f"journal:{chain}", _PAGE) if fact.event == PURGED]
+    newest = max((int(fact.detail.split()[0]), fact.digest) for fact in purged) if purged else (0, GENESIS)
+    return Head(sequence=newest[0], hash=newest[1])
+
+
+def note_purge(conn: Transaction, chain: str, last_purged: Head, now: float, detail: str) -> None:
+    """Journal that a chain is kept only from the entry after `last_purged`."""
+    append(
+        conn,
+        event=PURGED,
+        subject=f"journal:{chain}",
+        digest=last_purged.hash,
+        detail=f"{last_purged.sequence} {detail}",
+        now=now,
+    )
+
+
+def _verify_chain(conn: Transaction, chain: str, breaks: list[str]) -> int:
+    expected = start(conn, chain)
+    heads = _published(conn, chain, expected.sequence)
+    head = next(heads, None)
+    count = 0
+    for fact in entries(conn, chain):
+        where = f"{chain} #{fact.sequence}"
+        if fact.sequence != expected.sequence + 1:
+            breaks.append(f"{where}: entry {expected.sequence + 1} is missing")
+        elif fact.previous_hash != expected.hash:
+            breaks.append(f"{where}: does not follow the entry before it")
+        if fact.expected_hash() != fact.hash:
+            breaks.append(f"{where}: was changed after it was written")
+        while head is not None and head.sequence <= fact.sequence:
+            if head.sequence == fact.sequence and head.hash != fact.hash:
+                breaks.append(f"{where}: is not the head that was published")
+            head = next(heads, None)
+        expected = Head(sequence=fact.sequence, hash=fact.hash)
+        count += 1
+    if head is not None:
+        breaks.append(f"{chain} #{head.sequence}: was published as the head and is missing")
+    return count
+
+
+def _published(conn: Transaction, chain: str, after: int) -> Iterator[Head]:
+    while True:
+        page = conn.rows(_PUBLISHED, {"chain": chain, "sequence": after, "limit": _PAGE})
+        for sequence, hash_ in page:
+            yield Head(sequence=sequence, hash=hash_)
+        if len(page) < _PAGE:
+            return
+        after = page[-1][0]
 
 
 def _content_hash(*fields: str | int | float) -> str:

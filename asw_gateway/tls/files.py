@@ -40,6 +40,11 @@ def fingerprint(certificate: Certificate) -> str:
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
+def der_of(certificate: Certificate) -> bytes:
+    """The certificate's DER bytes."""
+    return certificate.public_bytes(Encoding.DER)
+
+
 def load_certificates(path: Path) -> tuple[Certificate, ...]:
     """Every certificate of a PEM file, in its order. Raises KeyFileFault."""
     try:

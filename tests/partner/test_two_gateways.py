@@ -119,6 +119,7 @@ class TwoGateways(TestCase):
             now=time.time,
             new_message_id=lambda: f"{secrets.token_hex(8)}@asw-vn.example",
             metrics=self.metrics,
+            database=self.here,
         )
         sender = Sender(
             partner=partner, connections=connections, workers=self.workers, reactor=reactor, now=time.time
@@ -264,13 +265,22 @@ class TwoGateways(TestCase):
         self.assertEqual((await self.state(id), await self.at_th()), ("queued", []))
 
     async def test_certificate_replaced_while_queued(self) -> None:
-        """A message sealed with our last certificate is signed again, and is the same message for th."""
+        """A message sealed with our last certificate is signed again, and is the same message for th.
+
+        Our store holds the very bytes that th receipted, and those that were signed before.
+        """
         await self.open()
         channel = self.channel()
         id = await self.queue(1, signed_with="0" * 64)
+        before = await self.here.read(outbox.sealed_body, id)
         channel.wake()
         await self.until(id, "delivered")
         self.assertEqual(world.value(self.metrics.reseals, partner="th"), 1)
+        kept, there = await self.here.read(outbox.sealed_body, id), await self.there.read(inbox.body, 1)
+        self.assertNotEqual(kept[1], before[1])
+        self.assertEqual(kept[1], there[1])
+        [superseded] = await self.here.read(outbox.superseded_bodies, id)
+        self.assertEqual((superseded.body, superseded.signed_with), (before[1], "0" * 64))
 
     async def test_unknown_signer_fails_the_message_only(self) -> None:
         """th refuses a signature it does not know: that message fails with the code, the channel goes on."""

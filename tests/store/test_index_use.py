@@ -12,6 +12,7 @@ from asw_gateway.store import (
     bodies,
     dead_letters,
     feed,
+    heads,
     inbox_sql,
     jobs,
     journal,
@@ -29,11 +30,11 @@ from tests.store.databases import open_database
 from tests.store.messages import T0
 
 MODULES = (
-    bodies, dead_letters, feed, inbox_sql, jobs, journal, outbox_sql, partner_state, refusals,
+    bodies, dead_letters, feed, heads, inbox_sql, jobs, journal, outbox_sql, partner_state, refusals,
     registry, sending_sql,
 )  # fmt: skip
 # Small tables (a row per partner or job), and reports that are read whole.
-WHOLE = {"partner_state._ALL", "jobs._ALL", "journal._CHAINS"}
+WHOLE = {"partner_state._ALL", "jobs._ALL", "journal._CHAINS", "journal._PUBLISHED_CHAINS"}
 # At start only: what this node had leased, looked for among what is unfinished.
 AT_START = {"sending_sql.FORGET_OWN", "inbox_sql.FORGET_OWN"}
 # Rare and bounded by what is parked.

@@ -7,8 +7,9 @@ from hashlib import sha256
 
 import pytest
 
-from asw_gateway.store import journal
+from asw_gateway.store import heads, journal
 from asw_gateway.store.database import Database
+from asw_gateway.store.heads import PublishedHead
 from tests.store.databases import sqlite_database
 from tests.store.messages import T0
 
@@ -71,3 +72,49 @@ def test_details_are_bounded_and_chains_are_read_in_pages(
     assert database.read_now(journal.verify).entries == {"node-a": 6}
     [fact] = database.read_now(journal.about, "long")
     assert len(fact.detail) == journal.MAX_DETAIL_CHARS
+
+
+def publish(database: Database, chain: str = "node-a") -> None:
+    head = database.read_now(journal.last, chain)
+    signed = PublishedHead(
+        chain=chain, sequence=head.sequence, hash=head.hash, published_at=T0, signed_with="", statement=b""
+    )
+    assert database.run_now(heads.publish, signed)
+
+
+def test_only_chains_that_have_grown_need_a_new_head(database: Database) -> None:
+    assert database.read_now(heads.unpublished) == []
+    fill(database, 3)
+    [(chain, head)] = database.read_now(heads.unpublished)
+    assert (chain, head.sequence) == ("node-a", 3)
+    publish(database)
+    assert database.read_now(heads.unpublished) == []
+    fill(database, 1)
+    assert [head.sequence for _, head in database.read_now(heads.unpublished)] == [4]
+    covering = database.read_now(heads.covering, "node-a", 2)
+    assert covering is not None and covering.sequence == 3
+    assert database.read_now(heads.covering, "node-a", 4) is None
+
+
+CUT = [
+    ("DELETE FROM journal WHERE sequence > 3", "#6: was published as the head and is missing"),
+    ("DELETE FROM journal", "node-a: the whole chain is missing"),
+]
+
+
+@pytest.mark.parametrize(("change", "says"), CUT)
+def test_a_chain_that_was_cut_is_found_by_its_published_head(
+    database: Database, change: str, says: str
+) -> None:
+    fill(database)
+    publish(database)
+    database.run_now(lambda conn: conn.connection.exec_driver_sql(change).close())
+    assert any(says in broken for broken in database.read_now(journal.verify).breaks)
+
+
+def test_a_chain_rewritten_from_the_start_is_not_the_published_one(database: Database) -> None:
+    fill(database)
+    publish(database)
+    wrong = "UPDATE journal_heads SET hash = 'other'"
+    database.run_now(lambda conn: conn.connection.exec_driver_sql(wrong).close())
+    assert database.read_now(journal.verify).breaks == ("node-a #6: is not the head that was published",)
