@@ -24,6 +24,7 @@ COMMANDS = {
     "messages": ("asw_gateway.cli.messages", "Find messages; replay, discard or cancel one."),
     "partners": ("asw_gateway.cli.partners", "Look at partners; suspend, resume, ping or wake one."),
     "pki": ("asw_gateway.cli.pki", "Look at certificates."),
+    "profile": ("asw_gateway.cli.profile", "Check, try, compare and publish document types."),
     "reload": ("asw_gateway.cli.reload", "Let the gateway read its configuration again."),
     "status": ("asw_gateway.cli.status", "Show what runs and what waits."),
     "submit": ("asw_gateway.cli.submit", "Hand Envelopes to the gateway, as the portal does."),

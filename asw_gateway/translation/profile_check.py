@@ -27,7 +27,7 @@ def check_profile(
     reference: Mapping[str, bytes],
     examples: Mapping[str, bytes] | None = None,
 ) -> tuple[FileProblem, ...]:
-    """All mistakes in file order.  examples: `NAME/example.toml` and its documents, by path below examples/."""
+    """All mistakes in file order.  examples: what lies below examples/, by path (`NAME/example.toml`)."""
     problems: list[FileProblem] = []
     profile: Profile | None = None
     try:

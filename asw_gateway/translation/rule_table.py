@@ -1,8 +1,8 @@
 """rules.csv: every rule of a document type, what kind of rule it is, and what shows that it is kept.
 
 Columns: id, severity, kind, valid_from, valid_until, source, title, shown_by.  shown_by is
-`example:NAME NAME …` (folders of examples/), `test:PATH …` (test files, with `::name` if wanted), or for a rule
-that lies outside of what a gateway can see, the reason in words.
+`example:NAME NAME …` (folders of examples/), `test:PATH …` (test files, with `::name` if wanted), or for a
+rule that lies outside of what a gateway can see, the reason in words.
 """
 
 from __future__ import annotations

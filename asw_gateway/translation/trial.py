@@ -1,7 +1,7 @@
 """A profile put to the test: its examples, and generated documents sent there and back.
 
-An example is a folder with `example.toml` (what is expected) and `national.xml`, `asean.xml` or both.  What is
-not as expected comes back as sentences; no sentence means that the example holds in both directions.
+An example is a folder with `example.toml` (what is expected) and `national.xml`, `asean.xml` or both.  What
+is not as expected comes back as sentences; no sentence means that the example holds in both directions.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from attrs import field, frozen
 from asw_gateway.messaging.xml import XmlFault, canonical, parse
 
 from .convert import apply_rules, check_asean, check_national, to_asean, to_national
-from .generation import Chance, national_document
+from .generation import Chance, national_document, paths
 from .kind import MessageKind
 from .problem import Problem, blocking
 from .profile import Profile
@@ -186,9 +186,21 @@ def _one_line(told: Mapping[str, str]) -> str:
     return ", ".join(f"{key} {value}" for key, value in told.items() if value)
 
 
-def round_trip(profile: Profile, kind: MessageKind, chance: Chance, *, optional: float = 0.5) -> str:
-    """Generate a national document, translate it there and back; the first difference, or ""."""
+def round_trip(
+    profile: Profile,
+    kind: MessageKind,
+    chance: Chance,
+    *,
+    optional: float = 0.5,
+    covered: set[str] | None = None,
+) -> str:
+    """Generate a national document, translate it there and back; the first difference, or "".
+
+    The paths that the document has are added to `covered`.
+    """
     content = national_document(profile, kind, chance, most=2, optional=optional)
+    if covered is not None:
+        covered |= paths(content)
     found = check_national(profile, kind, content)
     if blocking(found):
         return f"the generated document is not valid: {found[0].sentence()}"
