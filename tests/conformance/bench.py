@@ -122,7 +122,9 @@ class Bench:
         )
         envelope = read_envelope(raw, len(raw))
         subject = envelope.subject
-        found = catalogue().for_submission(subject.document_type, subject.type, subject.function, date.today())
+        found = catalogue().for_submission(
+            subject.document_type, subject.type, subject.function, date.today()
+        )
         profile, kind = found  # type: ignore[misc]
         translation = to_asean(
             profile,
@@ -315,11 +317,6 @@ def _notices(entry: dict[str, Any], about: str) -> list[Notice]:
         return []
     root = etree.fromstring(entry["envelope"].encode())
     return [
-        Notice(
-            about=about, status=status.findtext("Status") or "", reason=status.findtext("Reason") or ""
-        )
+        Notice(about=about, status=status.findtext("Status") or "", reason=status.findtext("Reason") or "")
         for status in root.iter("MessageStatus")
     ]
-
-
-

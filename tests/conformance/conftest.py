@@ -25,11 +25,11 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 @pytest.fixture
-def holds(bench: Bench) -> Callable[[str, Story], None]:
+def holds(bench: Bench) -> Callable[..., None]:
     """Keep the evidence of an assertion, then demand that its predicate finds nothing."""
 
-    def check(name: str, story: Story) -> None:
-        evidence.keep(name, story, own=bench.config.signing.certificate)
+    def check(name: str, story: Story, aspect: str = "") -> None:
+        evidence.keep(name, story, own=bench.config.signing.certificate, aspect=aspect)
         complaints = PREDICATES[name](story)
         assert not complaints, complaints
 

@@ -2,7 +2,7 @@
 
 request.http, answer.http    the first exchange, byte for byte; request-2.http … the further ones
 twin/                        the exchange of the negative twin
-jdk/                         one folder for each signature of ours: envelope, signer, parts as they were signed
+jdk/                         one folder for each signature of ours: envelope, signer, parts as signed
 """
 
 from __future__ import annotations
@@ -30,14 +30,18 @@ def begin() -> None:
     DIRECTORY.mkdir(parents=True)
 
 
-def keep(name: str, story: Story, *, own: x509.Certificate) -> None:
-    """Write the exchanges of an assertion, and lay out every signature of `own` in them."""
-    folder = DIRECTORY / name
+def keep(name: str, story: Story, *, own: x509.Certificate, aspect: str = "") -> None:
+    """Write the exchanges of an assertion, and lay out every signature of `own` in them.
+
+    A further `aspect` of the same assertion gets a folder below.
+    """
+    folder = DIRECTORY / name / aspect
     _write(folder, story)
     for number, exchange in enumerate(story.exchanges, 1):
         for kind, message in (("request", exchange.request), ("answer", exchange.answer)):
             if message is not None and _is_signed_by(message, own):
-                _lay_out(folder / "jdk" / f"{name}-{kind}-{number}", message, own, story.recipient_key)
+                label = "-".join(filter(None, (name, aspect, kind, str(number))))
+                _lay_out(DIRECTORY / name / "jdk" / label, message, own, story.recipient_key)
 
 
 def keep_twin(name: str, story: Story, complaints: list[str]) -> None:
@@ -48,8 +52,7 @@ def keep_twin(name: str, story: Story, complaints: list[str]) -> None:
 
 
 def _write(folder: Path, story: Story) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for number, exchange in enumerate(story.exchanges, 1):
         ending = "" if number == 1 else f"-{number}"
         (folder / f"request{ending}.http").write_bytes(exchange.request.raw)

@@ -26,8 +26,9 @@ from asw_gateway.messaging.pmode import SecurityProfile
 from asw_gateway.messaging.signal import SignalBytes, build_error, build_receipt
 from asw_gateway.messaging.signature import reference_to_part, security_header
 from asw_gateway.messaging.unpacking import unpack, verify
-from asw_gateway.tls import KeyPair, load_key_pair
+from asw_gateway.tls import Certificate, KeyPair, load_key_pair
 from tests.conformance import sockets
+from tests.conformance.careless import receipt_for
 from tests.conformance.site import OWN, PARTNERS, Files
 from tests.conformance.wire import GZIP, Exchange, Http, message_id
 
@@ -71,7 +72,7 @@ class Msh:
         """Read the gateway's own configuration and see it from the other side."""
         self.files = files
         config = load(files.site.gateway_file)
-        [own] = [identity_of(config.signing)]
+        own = identity_of(config.signing)
         for partner in config.partners:
             self._identities[partner.name] = identity_of(self.pair(partner.name, "signing"))
             self._partners[partner.name] = evolve(
@@ -112,12 +113,15 @@ class Msh:
         body: Text = same,
         covers_body: bool = True,
         signer: SigningIdentity | None = None,
+        encrypted_for: Certificate | None = None,
+        encrypted_first: bool = False,
     ) -> Composed:
         """A message of partner `name` to VN, with what the case wants different.
 
         `infos` changes the header's list of parts, `wire` the parts before signing, `signed` what the
         signature covers, `sent` what leaves after signing and encryption; `unit`, `body` and `soap` change
         the text of the user message and the Body before signing, and the envelope after it.
+        `encrypted_first` encrypts, then compresses, then signs.
         """
         mode = self._partners[name].outbound
         message = message or self.header(name)
@@ -134,17 +138,27 @@ class Msh:
         )
         contents: list[Wire] = wire(
             [
-                (p.content_id, GZIP, compress(p.content)) if compressed else (p.content_id, p.mime_type, p.content)
+                (p.content_id, GZIP, compress(p.content))
+                if compressed
+                else (p.content_id, p.mime_type, p.content)
                 for p in parts
             ]
         )
+        encrypting = mode.security.encrypt and bool(contents)
+        encryption = ""
+        if encrypted_first:
+            plain: list[Wire] = [(p.content_id, p.mime_type, p.content) for p in parts]
+            first = encrypt_parts(plain, self._secret(name, len(plain), encrypted_for), mode.security)
+            contents = [(content_id, GZIP, compress(octets)) for content_id, _, octets in first.parts]
+            encryption, encrypting = first.header, False
         text = unit(writer.user_message(evolve(message, parts=tuple(listed))))
         messaging, soap_body = writer.messaging_header(text), body(writer.EMPTY_BODY)
         references = writer.header_references(messaging, soap_body)[: 2 if covers_body else 1]
         references += [reference_to_part(*part) for part in signed(contents)]
-        encrypted = EncryptedParts(header="", parts=tuple(contents))
-        if mode.security.encrypt and contents:
-            encrypted = encrypt_parts(contents, self._secret(name, len(contents)), mode.security)
+        encrypted = EncryptedParts(header=encryption, parts=tuple(contents))
+        if encrypting:
+            secret = self._secret(name, len(contents), encrypted_for)
+            encrypted = encrypt_parts(contents, secret, mode.security)
         signer = signer or self._identities[name]
         profile = SecurityProfile(signature_algorithm=signer.algorithm)
         security = security_header(references, signer, profile, encryption=encrypted.header)
@@ -202,8 +216,8 @@ class Msh:
         )
         return act(port, path, composed.content_type, composed.body, context)
 
-    def _secret(self, name: str, parts: int) -> ContentSecret:
-        certificate = self._partners[name].encryption_certificate
+    def _secret(self, name: str, parts: int, certificate: Certificate | None) -> ContentSecret:
+        certificate = certificate or self._partners[name].encryption_certificate
         assert certificate is not None
         return ContentSecret(
             certificate=certificate,
@@ -222,7 +236,9 @@ class Msh:
         """Take a port; the keys come with the files that name the port."""
         self._listener = sockets.Listener(self._take)
         self.open(files_of(self._listener.port))
-        self._listener.start(self.files.root, self.files.certificate("th", "tls-server"), self.files.key("th", "tls-server"))
+        self._listener.start(
+            self.files.root, self.files.certificate("th", "tls-server"), self.files.key("th", "tls-server")
+        )
 
     def stop(self) -> None:
         if self._listener is not None:
@@ -284,8 +300,6 @@ class Msh:
 
     def lenient(self, path: str, request: Http) -> Http:
         """A receipt for anything, judged by nothing: what a careless product does."""
-        from tests.conformance.careless import receipt_for
-
         return receipt_for(request, self._identities["th"], self._id("th"))
 
     def refusing(self, code: str) -> Answering:

@@ -32,7 +32,10 @@ def ta01(story: Story) -> Complaints:
 
 def ta02(story: Story) -> Complaints:
     request, response = (exchange.request for exchange in story.exchanges[:2])
-    asked, named = wire.message_id(request), wire.texts(wire.soap(response), "//eb:UserMessage//eb:RefToMessageId")
+    asked, named = (
+        wire.message_id(request),
+        wire.texts(wire.soap(response), "//eb:UserMessage//eb:RefToMessageId"),
+    )
     return [] if named == [asked] else [f"the response refers to {named}, the request is {asked}"]
 
 
@@ -176,7 +179,10 @@ def ta17(story: Story) -> Complaints:
 
 
 def ta19(story: Story) -> Complaints:
-    said = [wire.first(wire.soap(each.request), "//eb:UserMessage//eb:ConversationId") for each in story.exchanges[:2]]
+    said = [
+        wire.first(wire.soap(each.request), "//eb:UserMessage//eb:ConversationId")
+        for each in story.exchanges[:2]
+    ]
     wanted = [story.conversation_id] * 2
     return [] if said == wanted else [f"the ConversationIds are {said}, the producer's is {wanted[0]!r}"]
 
@@ -428,5 +434,7 @@ def _der(certificate: x509.Certificate | None) -> bytes:
 
 
 PREDICATES: dict[str, Callable[[Story], Complaints]] = {
-    name.upper(): predicate for name, predicate in sorted(globals().items()) if name[:2] == "ta" and name[2:].isdigit()
+    name.upper(): predicate
+    for name, predicate in sorted(globals().items())
+    if name[:2] == "ta" and name[2:].isdigit()
 }

@@ -58,7 +58,9 @@ def write_files(directory: Path, listener_port: int) -> Files:
     for name in PARTNERS:
         partner = own.directory / "partners" / f"{name}.toml"
         _replace(partner, f":{listener_port}/as4", f":{listener_port}/{name}/as4")
-        _replace(partner, 'document_type = "atiga-form-d"', 'document_type = "atiga-form-d"\nmax_attachments = 4')
+        _replace(
+            partner, 'document_type = "atiga-form-d"', 'document_type = "atiga-form-d"\nmax_attachments = 4'
+        )
     partner = own.directory / "partners" / "sg.toml"
     certificate = files.certificate("sg", "encryption")
     _replace(partner, "[certificates]", f'[certificates]\nencryption = "{certificate}"')

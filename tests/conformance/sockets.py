@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,24 +26,27 @@ def post(port: int, path: str, content_type: str, body: bytes, context: ssl.SSLC
         ("Connection", "close"),
     )
     request = Http(start=f"POST {path} HTTP/1.1", headers=headers, body=body)
-    with socket.create_connection((HOST, port), timeout=SECONDS) as plain:
-        with context.wrap_socket(plain, server_hostname=HOST) as secured:
-            secured.sendall(request.raw)
-            try:
-                response = HTTPResponse(secured, method="POST")
-                response.begin()
-                answer = response.read()
-            except (OSError, ConnectionError, ValueError) as fault:
-                if isinstance(fault, TimeoutError):
-                    raise
-                return Exchange(request=request)
-            start = f"HTTP/1.1 {response.status} {response.reason}"
-            return Exchange(
-                request=request, answer=Http(start=start, headers=tuple(response.getheaders()), body=answer)
-            )
+    with (
+        socket.create_connection((HOST, port), timeout=SECONDS) as plain,
+        context.wrap_socket(plain, server_hostname=HOST) as secured,
+    ):
+        secured.sendall(request.raw)
+        try:
+            response = HTTPResponse(secured, method="POST")
+            response.begin()
+            answer = response.read()
+        except TimeoutError:
+            raise
+        except (OSError, HTTPException):
+            return Exchange(request=request)
+        start = f"HTTP/1.1 {response.status} {response.reason}"
+        headers = tuple(response.getheaders())
+        return Exchange(request=request, answer=Http(start=start, headers=headers, body=answer))
 
 
-def post_and_hang_up(port: int, path: str, content_type: str, body: bytes, context: ssl.SSLContext) -> Exchange:
+def post_and_hang_up(
+    port: int, path: str, content_type: str, body: bytes, context: ssl.SSLContext
+) -> Exchange:
     """POST, wait until the answer is on its way, and lose it: a network cut between us."""
     exchange = post(port, path, content_type, body, context)
     return Exchange(request=exchange.request)

@@ -1,4 +1,4 @@
-"""What one conformance case observed: the exchanges, what reached the consumer, what the producer was told."""
+"""What one case observed: the exchanges, what reached the consumer, what the producer was told."""
 
 from __future__ import annotations
 

@@ -72,7 +72,9 @@ def test_TA02(bench: Bench, holds) -> None:
 
 def test_TA02_twin(bench: Bench, breaks) -> None:
     """A response that does not say what it answers."""
-    breaks("TA02", simulated_two_way(bench, ref_to=False, same_conversation=True), "the response refers to []")
+    breaks(
+        "TA02", simulated_two_way(bench, ref_to=False, same_conversation=True), "the response refers to []"
+    )
 
 
 def test_TA03(bench: Bench, holds) -> None:

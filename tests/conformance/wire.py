@@ -13,7 +13,6 @@ from email import message_from_bytes
 from email.message import Message
 
 from attrs import field, frozen
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -182,7 +181,9 @@ def decrypted(message: Http, key: rsa.RSAPrivateKey | None) -> tuple[WirePart, .
     oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
     content_key = key.decrypt(wrapped, oaep)
     types = {
-        first(data, "xenc:CipherData/xenc:CipherReference/@URI").removeprefix("cid:"): data.get("MimeType", "")
+        first(data, "xenc:CipherData/xenc:CipherReference/@URI").removeprefix("cid:"): data.get(
+            "MimeType", ""
+        )
         for data in described
     }
     opened = []
@@ -203,10 +204,6 @@ def contents(message: Http, key: rsa.RSAPrivateKey | None = None) -> tuple[bytes
         else by_id[content_id].content
         for content_id, properties in part_infos(message)
     )
-
-
-def issuer_serial(certificate: x509.Certificate) -> int:
-    return certificate.serial_number
 
 
 def sequence_of(exchanges: Sequence[Exchange]) -> list[str]:
