@@ -126,6 +126,9 @@ class Writer:
             if engines.is_lost(connection):
                 self.close()
                 raise ConnectionLost(committing) from broken
+            if connection.get_transaction() is not None:
+                # With the disk full SQLite ends a transaction by itself, and then refuses to roll it back.
+                self.close()
             raise
         self._around_commit("after", events)
         self._head = head

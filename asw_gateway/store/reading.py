@@ -48,4 +48,6 @@ class Reader:
             if engines.is_lost(connection):
                 self.close()
                 raise ConnectionLost(False) from broken
+            if connection.get_transaction() is not None:
+                self.close()
             raise
