@@ -100,6 +100,7 @@ class PortalSimulator:
         self._poll_seconds = poll_seconds
         self._reply_seconds = reply_seconds
         self._desk: dict[Path, tuple[float, str]] = {}
+        self._outgoing: dict[Path, Waiting] = {}
         self._running: list[Deferred[None]] = []
         self._submitting: dict[Path, Deferred[None]] = {}
         self._busy_keys: set[tuple[str, str]] = set()
@@ -163,6 +164,8 @@ class PortalSimulator:
                     break
                 if waiting.path in self._submitting or waiting.key in self._busy_keys:
                     continue
+                if waiting.facts.message_id in self._answered:  # since the directory was looked at
+                    continue
                 self._begin(waiting)
                 await self._sleep(self._pause)
             await self._sleep(self._scan_seconds)
@@ -170,6 +173,10 @@ class PortalSimulator:
     def _waiting(self) -> list[Waiting]:
         found: list[Waiting] = []
         for path in sorted((self._directory / "outgoing").glob("*.xml")):
+            known = self._outgoing.get(path)
+            if known is not None:
+                found.append(known)
+                continue
             try:
                 envelope = path.read_bytes()
             except FileNotFoundError:
@@ -195,6 +202,7 @@ class PortalSimulator:
                     file=path.name,
                 )
             found.append(waiting)
+            self._outgoing[path] = waiting
         return found
 
     def _begin(self, waiting: Waiting) -> None:
@@ -230,6 +238,7 @@ class PortalSimulator:
             self._submitting.pop(waiting.path, None)
 
     def _put_away(self, waiting: Waiting) -> None:
+        self._outgoing.pop(waiting.path, None)
         waiting.path.rename(self._directory / "answered" / waiting.path.name)
 
     # --- documents and news from abroad
@@ -336,6 +345,7 @@ def build(reactor: Any, settings: dict[str, Any], base: Path) -> PortalSimulator
         ca_file=base / settings["ca"],
         certificate_file=base / settings["certificate"],
         key_file=base / settings["key"],
+        timeout_seconds=settings.get("timeout_seconds", 15.0),
     )
     office = CustomsOffice(
         country=settings["party"],

@@ -21,12 +21,22 @@ class ProcessTrouble(Exception):
 
 
 class Process:
-    """One command, restartable.  All output is appended to `log`; signals go to its whole process group."""
+    """One command, restartable.  All output is appended to `log`; signals go to its whole process group.
+
+    `user`: who it runs as, a name that is also a group; None is whoever starts it.
+    """
 
     def __init__(
-        self, name: str, command: Sequence[str], *, log: Path, environment: Mapping[str, str]
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str],
+        user: str | None = None,
     ) -> None:
         self.name = name
+        self._user = user
         self.log = log
         self._command = list(command)
         self._environment = dict(environment)
@@ -40,6 +50,11 @@ class Process:
     @property
     def pid(self) -> int | None:
         return self._child.pid if self._child is not None and self.running else None
+
+    @property
+    def exit_status(self) -> int | None:
+        """How it ended last; None while it runs, or if it never did."""
+        return self._child.poll() if self._child is not None else None
 
     def check(self) -> None:
         """Raise ProcessTrouble when it ended although nobody here asked it to."""
@@ -60,6 +75,9 @@ class Process:
                 stderr=subprocess.STDOUT,
                 env=self._environment,
                 start_new_session=True,
+                user=self._user,
+                group=self._user,
+                extra_groups=None if self._user is None else [],
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,
             )
         self._wanted = True

@@ -66,7 +66,7 @@ class Watch:
     """`refresh()` reads what is new in the ledgers; `documents` is in the order of submission."""
 
     def __init__(self, ledgers: Mapping[str, Path]) -> None:
-        self._tails = {party: _Tail(path) for party, path in ledgers.items()}
+        self._tails = {party: Tail(path) for party, path in ledgers.items()}
         self.documents: dict[tuple[str, str], Document] = {}
         self.entries: dict[str, int] = dict.fromkeys(ledgers, 0)
         self.acknowledged: dict[str, int] = dict.fromkeys(ledgers, 0)
@@ -146,7 +146,7 @@ class Watch:
             self.acknowledged[party] += 1
 
 
-class _Tail:
+class Tail:
     """The complete lines that were added to a file since the last look."""
 
     def __init__(self, path: Path) -> None:

@@ -150,32 +150,12 @@ class World:
     def read_feed(self, country: str) -> list[dict[str, object]]:
         """All entries of one gateway's feed, read from the beginning with the portal's certificate."""
         site = self.sites[country]
-        pki = self.directory / "pki"
-        context = ssl.create_default_context(cafile=str(pki / "root.pem"))
-        context.load_cert_chain(pki / site.name / "portal.pem", pki / site.name / "portal.key")
-        entries: list[dict[str, object]] = []
-        after = 0
-        with ExitStack() as stack:
-            connection = http.client.HTTPSConnection(
-                "127.0.0.1", site.portal_port, context=context, timeout=15
-            )
-            stack.callback(connection.close)
-            while True:
-                connection.request("GET", f"/feed/v1/messages?after={after}&wait=0")
-                response = connection.getresponse()
-                body = response.read()
-                if response.status != 200:
-                    raise ProcessTrouble(f"the feed of {country} answered HTTP {response.status}")
-                page = json.loads(body)["entries"]
-                if not page:
-                    return entries
-                entries += page
-                after = int(page[-1]["sequence"])
+        return read_feed(site.portal_port, self.directory / "pki", site.name)
 
     # --- making
 
     def _make_sites(self, countries: Sequence[str]) -> dict[str, Site]:
-        ports = iter(_free_ports(3 * len(countries)))
+        ports = iter(free_ports(3 * len(countries)))
         return {
             country: Site(
                 country=country,
@@ -210,7 +190,29 @@ class World:
         return self._household.add(Process(name, command, log=log, environment=environment))
 
 
-def _free_ports(number: int) -> list[int]:
+def read_feed(port: int, pki: Path, name: str) -> list[dict[str, object]]:
+    """All entries of the feed on a port of this machine, read from the beginning as the portal of `name`."""
+    context = ssl.create_default_context(cafile=str(pki / "root.pem"))
+    context.load_cert_chain(pki / name / "portal.pem", pki / name / "portal.key")
+    entries: list[dict[str, object]] = []
+    after = 0
+    with ExitStack() as stack:
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=15)
+        stack.callback(connection.close)
+        while True:
+            connection.request("GET", f"/feed/v1/messages?after={after}&wait=0")
+            response = connection.getresponse()
+            body = response.read()
+            if response.status != 200:
+                raise ProcessTrouble(f"the feed of {name} answered HTTP {response.status}")
+            page = json.loads(body)["entries"]
+            if not page:
+                return entries
+            entries += page
+            after = int(page[-1]["sequence"])
+
+
+def free_ports(number: int) -> list[int]:
     """Ports that nobody listens on now; held until all are known so that none is given twice."""
     with ExitStack() as stack:
         ports = []

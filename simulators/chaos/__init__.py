@@ -1,0 +1,16 @@
+"""`make chaos`: real gateways on loopback, killed, cut off, starved and misled, and counted afterwards.
+
+    python -m simulators.chaos [--engine sqlite|postgresql|both] [--minutes 10] [--quick] [--seed N]
+
+    __main__.py   the engines one after another, one line for each, and the verdict
+    run.py        one engine: pairs side by side, traffic, faults, the drain, the count
+    pair.py       two countries that talk to each other only: files, processes, links
+    node.py       one gateway process: where it listens, how it is killed and comes back
+    link.py       a TCP relay that knows nothing of TLS, with faults of its own
+    faults.py     the deck of faults: what each does to a pair, and how it is mended
+    postgres.py   a PostgreSQL server of our own, killed like everything else
+    tally.py      follows the portals' ledgers while the run goes on
+    verdict.py    counts when all is over: simulators.checker, and every journal's chain
+
+Nothing here looks into a gateway: what is counted comes from the portals' fsynced ledgers and from the feeds.
+"""
