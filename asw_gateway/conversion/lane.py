@@ -17,6 +17,8 @@ from twisted.python.failure import Failure
 T = TypeVar("T")
 #: How many items may wait in memory for each place in work; a burst beyond it stays in the store.
 WAITING_PER_PLACE = 32
+#: How many may be handed over in memory for each place: reading them from the store again costs more.
+HANDED_OVER_PER_PLACE = 4
 
 
 class Lane(Generic[T]):
@@ -61,8 +63,11 @@ class Lane(Generic[T]):
 
     @property
     def has_room(self) -> bool:
-        """Whether an item handed over now would be worked on soon; never before start and after stop."""
-        return self._started and self.load < 2 * self._width
+        """Whether an item handed over now would be worked on soon; never before start and after stop.
+
+        Not while rows wait in the store for a claim either: what comes later must not overtake them for ever.
+        """
+        return self._started and not self._more and self.load < HANDED_OVER_PER_PLACE * self._width
 
     def start(self) -> None:
         """Claim what waits, and look again every ``poll_seconds``."""

@@ -176,10 +176,24 @@ class LaneTests(SynchronousTestCase):
         lane = self.desk.lane(width=2)
         self.assertFalse(lane.has_room)
         lane.start()
-        for number in range(4):
+        for number in range(8):
             self.assertTrue(lane.has_room)
             lane.offer(Item(number))
         self.assertFalse(lane.has_room)
+
+    def test_what_comes_later_does_not_overtake_rows_that_wait_for_a_claim(self) -> None:
+        desk = Desk()
+        lane = desk.lane(width=2)
+        lane.start()
+        for number in range(4):
+            lane.offer(Item(number))
+        desk.rows = [Item(100)]
+        lane.wake()  # no room for a claim yet
+        self.assertFalse(lane.has_room)
+        for number in range(3):
+            desk.open[number].callback(None)
+        self.assertIn(Item(100), desk.begun)
+        self.assertTrue(lane.has_room)
 
     def test_a_burst_beyond_the_backlog_is_not_taken_into_memory(self) -> None:
         lane = self.desk.lane(width=1)
