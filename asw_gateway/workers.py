@@ -7,7 +7,8 @@ Two threads are the default: more threads on two cores lose against more process
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, fail
@@ -16,6 +17,9 @@ from twisted.python.threadpool import ThreadPool
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+#: A long job in steps gives its thread back after this time, so that it does not hold up short ones.
+STEP_SECONDS = 0.02
 
 
 class WorkersStopped(Exception):
@@ -78,3 +82,22 @@ class Workers:
     def _count(self, change: int) -> None:
         self._backlog += change
         self._on_backlog(self._backlog)
+
+
+async def stepwise(workers: Runs, steps: Generator[None, None, T]) -> T:
+    """Run a generator to its value in worker threads, STEP_SECONDS at a time."""
+    while True:
+        done, value = await workers.run(_some_steps, steps)
+        if done:
+            return value  # type: ignore[no-any-return]
+
+
+def _some_steps(steps: Generator[None, None, Any]) -> tuple[bool, Any]:
+    """In a worker thread."""
+    until = time.monotonic() + STEP_SECONDS
+    try:
+        while time.monotonic() < until:
+            next(steps)
+    except StopIteration as end:
+        return True, end.value
+    return False, None

@@ -16,7 +16,7 @@ from asw_gateway.exchange import clocks
 from asw_gateway.exchange.lifecycle import InboundEvent, InboundState, inbound_next
 from asw_gateway.logs import Log
 from asw_gateway.messaging.unpacking import VerifiedMessage
-from asw_gateway.store import inbox
+from asw_gateway.store import bodies, inbox
 from asw_gateway.store.inbox_rows import InboundRow
 from asw_gateway.store.outbox_rows import SubmittedMessage
 from asw_gateway.store.transaction import Transaction
@@ -156,5 +156,7 @@ def waiting_message(conn: Transaction, inbound_id: int) -> Received | None:
     row = inbox.get(conn, inbound_id)
     if row is None or row.state not in (InboundState.PARKED, InboundState.UNCONVERTIBLE):
         return None
-    content_type, body = inbox.body(conn, row.id)
-    return Received(row=row, content_type=content_type, body=body)
+    stored = inbox.stored_body(conn, row.id)
+    if stored.staging_id is not None:
+        return Received(row=row, content_type=stored.content_type, large=stored)
+    return Received(row=row, content_type=stored.content_type, body=bodies.load(conn, stored))

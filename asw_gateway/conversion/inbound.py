@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from twisted.internet.defer import CancelledError
 
 from asw_gateway.conversion.inbound_commit import (
@@ -20,6 +20,7 @@ from asw_gateway.conversion.inbound_commit import (
     commit_given_up,
     set_aside,
 )
+from asw_gateway.conversion.large import open_stored
 from asw_gateway.conversion.setup import Doors, Setup
 from asw_gateway.exchange.inbound import reopen
 from asw_gateway.exchange.lifecycle import InboundEvent
@@ -29,6 +30,7 @@ from asw_gateway.messaging.faults import RemoteFault
 from asw_gateway.messaging.party import Partner
 from asw_gateway.messaging.unpacking import VerifiedMessage
 from asw_gateway.store import inbox
+from asw_gateway.store.bodies import Stored
 from asw_gateway.store.engine import StoreUnavailable
 from asw_gateway.store.inbox_rows import InboundRow, ReceivedMessage
 from asw_gateway.translation.problem import Problem, blocking
@@ -41,11 +43,15 @@ _log = Log("conversion.inbound")
 
 @frozen(kw_only=True)
 class Received:
-    """A stored message to convert: its bytes, or ``verified`` when it was handed over in memory."""
+    """A stored message to convert: its bytes, or ``verified`` when it was handed over in memory.
+
+    A body too large for memory stays in its chunks: ``large`` says where.
+    """
 
     row: InboundRow
     content_type: str = ""
     body: bytes = field(default=b"", repr=False)
+    large: Stored | None = None
     verified: VerifiedMessage | None = field(default=None, repr=False, eq=False)
 
 
@@ -68,7 +74,10 @@ class InboundDesk:
         found: list[ReceivedMessage] = await doors.database.run(
             inbox.claim_received, doors.node, limit, doors.now(), doors.lease_seconds
         )
-        return [Received(row=one.row, content_type=one.content_type, body=one.body) for one in found]
+        return [
+            Received(row=one.row, content_type=one.content_type, body=one.body, large=one.large)
+            for one in found
+        ]
 
     def key(self, item: Received) -> str | None:
         """Messages about one document are settled one after another, if the sender named the document."""
@@ -96,6 +105,7 @@ class InboundDesk:
         )
         started_at = doors.now()
         try:
+            item = await self._loaded(item, setup, partner)
             result = await doors.workers.run(run_stage, item, setup, partner, fresh, started_at)
             committed = await doors.database.run(commit, row, result, setup.own, partner, fresh, doors.now())
             if committed.done is Done.FAULTY:
@@ -110,6 +120,9 @@ class InboundDesk:
             return
         except StoreUnavailable:
             raise
+        except RemoteFault as fault:
+            await self._unconvertible(row, f"stored message no longer verifies: {fault.reason}")
+            return
         except Exception as error:  # noqa: BLE001 - one poisonous row must not stop the lane
             _log.failure("internal-error", where="conversion.inbound")
             doors.metrics.internal_errors.labels(where="conversion.inbound").inc()
@@ -126,6 +139,10 @@ class InboundDesk:
         if partner is None:
             return False
         fresh = Fresh(envelope_id="", notice_id="", functional_reference=doors.new_id())
+        try:
+            item = await self._loaded(item, setup, partner)
+        except RemoteFault:
+            return False
         result = await doors.workers.run(refuse_stage, item, (problem,), setup, partner, fresh, doors.now())
         done: bool = await doors.database.run(
             commit_given_up, item.row, result, partner, event, reason, actor, doors.now()
@@ -133,6 +150,13 @@ class InboundDesk:
         if done and isinstance(result, Answered):
             self._on_answer()
         return done
+
+    async def _loaded(self, item: Received, setup: Setup, partner: Partner) -> Received:
+        """Open a message whose body is too large for memory; the stages then work on what it holds."""
+        if item.large is None or item.verified is not None:
+            return item
+        verified = await open_stored(self._doors, setup, partner, item.row, item.large)
+        return evolve(item, verified=verified)
 
     async def _unconvertible(self, row: InboundRow, reason: str) -> None:
         doors = self._doors

@@ -9,6 +9,7 @@ from attrs import field, frozen
 from asw_gateway.exchange.identity import Identities, OwnGateway
 from asw_gateway.messaging.party import Partner
 from asw_gateway.metrics import Metrics
+from asw_gateway.spool import Spool
 from asw_gateway.store.database import RunsUnits
 from asw_gateway.translation.catalogue import Catalogue
 from asw_gateway.workers import Runs
@@ -29,8 +30,8 @@ class Doors:
     """Everything conversion reaches outside itself.
 
     ``setup`` gives the values in force, ``now`` UTC epoch seconds, ``new_id`` 32 fresh hexadecimal
-    characters, ``fresh_bytes`` key material.  ``on_queued(partner)`` and ``on_feed()`` are called after a
-    commit.
+    characters, ``fresh_bytes`` key material, ``spool`` files for messages too large for memory.
+    ``on_queued(partner)`` and ``on_feed()`` are called after a commit.
     """
 
     database: RunsUnits
@@ -44,3 +45,4 @@ class Doors:
     on_queued: Callable[[str], object]
     on_feed: Callable[[], object]
     lease_seconds: float = 60.0
+    spool: Spool = field(factory=Spool)

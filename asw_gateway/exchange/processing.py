@@ -166,9 +166,9 @@ def read_document(
         text = f"a message carries {agreed}, this one {len(verified.parts)} parts"
         return None, None, [Problem(rule="T01", message=text)]
     # The leading part is the document; the others are only ever handed on beside it (eDelivery AS4 1.15).
-    content = verified.parts[0].content
-    if len(content) > kind.max_bytes:
-        text = f"a {kind.name} may have at most {kind.max_bytes} bytes, this one has {len(content)}"
+    content, size_bytes = verified.parts[0].content, verified.parts[0].size_bytes
+    if size_bytes > kind.max_bytes or verified.parts[0].withheld_bytes is not None:
+        text = f"a {kind.name} may have at most {kind.max_bytes} bytes, this one has {size_bytes}"
         return None, None, [Problem(rule="T10", message=text)]
     try:
         # Only what the seal covers is looked at any further.

@@ -140,10 +140,9 @@ def detail(conn: Transaction, row: OutboundRow | InboundRow) -> dict[str, Any]:
             {**asdict(attempt), "answer": len(attempt.answer or b"")}
             for attempt in sending.attempts(conn, row.id)
         ]
-        sealed = outbox.sealed_body(conn, row.id)
-        shown["sealed_bytes"] = len(sealed[1]) if sealed else 0
+        shown["sealed_bytes"] = outbox.sealed_bytes(conn, row.id)
     else:
-        shown["body_bytes"] = len(inbox.body(conn, row.id)[1])
+        shown["body_bytes"] = inbox.stored_body(conn, row.id).size_bytes
     history = journal.about(conn, row.subject)
     shown["history"] = [{name: getattr(fact, name) for name in _FACT} for fact in history]
     return shown

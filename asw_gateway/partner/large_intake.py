@@ -7,9 +7,8 @@ adopts the staging id; whatever else happens, chunks and spool files are removed
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
@@ -20,15 +19,10 @@ from asw_gateway.messaging.large_reading import LargeMessage, MessageReader
 from asw_gateway.messaging.pmode import Limits
 from asw_gateway.partner.large_body import LargeBody, Seen
 from asw_gateway.spool import Folder, Spool
-from asw_gateway.store import bodies
 from asw_gateway.store.bodies import StagedBody
 from asw_gateway.store.database import RunsUnits
-from asw_gateway.store.transaction import Transaction
-from asw_gateway.workers import Runs
-
-T = TypeVar("T")
-#: A worker gives its thread back after this time, so that large messages do not hold up small ones.
-STEP_SECONDS = 0.02
+from asw_gateway.store.large_bodies import write_chunk
+from asw_gateway.workers import Runs, stepwise
 
 Judge = Callable[[LargeMessage], Generator[None, None, ReceivedMessage | RefusedMessage]]
 
@@ -78,7 +72,7 @@ class LargeIntake:
             return await stepwise(self._workers, judge(message))
 
     def _store(self, staged: StagedBody, number: int, block: bytes) -> Deferred[None]:
-        storing: Deferred[None] = self._database.run(_write, staged, number, block, self._now())
+        storing: Deferred[None] = self._database.run(write_chunk, staged, number, block, self._now())
         return storing.addTimeout(self._limit_seconds, self._clock)
 
 
@@ -88,35 +82,10 @@ def _feed(reader: MessageReader, seen: Seen, block: bytes) -> None:
     reader.feed(block)
 
 
-def _write(conn: Transaction, staged: StagedBody, number: int, block: bytes, now: float) -> None:
-    """One unit: a chunk; the first one opens the staging id."""
-    if number == 0:
-        bodies.begin(conn, staged.staging_id, now)
-    bodies.write_chunk(conn, staged, number, block)
-
-
 async def _both(parsing: Deferred[None], storing: Deferred[None]) -> None:
     """Wait for both, so that nothing of a block is under way when the next is taken, or all is removed."""
     results: list[tuple[bool, Any]] = await DeferredList([parsing, storing], consumeErrors=True)
     failures: list[Failure] = [result for ok, result in results if not ok]
     # A fault of theirs tells more than one of ours.
     for failure in sorted(failures, key=lambda each: each.check(RemoteFault) is None):
-        raise failure.value
-
-
-async def stepwise(workers: Runs, steps: Generator[None, None, T]) -> T:
-    """Run a generator to its value in worker threads, STEP_SECONDS at a time."""
-    while True:
-        done, value = await workers.run(_some_steps, steps)
-        if done:
-            return value  # type: ignore[no-any-return]
-
-
-def _some_steps(steps: Generator[None, None, Any]) -> tuple[bool, Any]:
-    until = time.monotonic() + STEP_SECONDS
-    try:
-        while time.monotonic() < until:
-            next(steps)
-    except StopIteration as end:
-        return True, end.value
-    return False, None
+        failure.raiseException()

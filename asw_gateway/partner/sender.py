@@ -24,6 +24,7 @@ from asw_gateway.partner.failures import (
     status_outcome,
     was_cancelled,
 )
+from asw_gateway.partner.large_sending import RowProducer, StoredMessage, extra_seconds
 from asw_gateway.workers import Runs
 
 #: A receipt names every part it proves (≤ 64 by default) and carries one certificate chain.
@@ -48,7 +49,8 @@ class Sender:
     """Sends to one partner.
 
     `connections` are the partner's own; `workers` verify receipts. `now` gives UTC epoch seconds. The whole
-    attempt, connecting and reading the answer included, ends after the P-Mode's `send_timeout_seconds`.
+    attempt, connecting and reading the answer included, ends after the P-Mode's `send_timeout_seconds`, for a
+    large message later by its size.
     """
 
     def __init__(
@@ -76,14 +78,15 @@ class Sender:
         Cancelled (our own stop) it drops the connection and answers INTERRUPTED: the message may have
         arrived, so it is sent again later under the same id.
         """
-        clock = _Deadline(self._reactor, self._timeout_seconds)
+        seconds = self._timeout_seconds + extra_seconds(sealed)
+        clock = _Deadline(self._reactor, seconds)
         request = Deferred.fromCoroutine(self._request(sealed))
         clock.guard(request)
         try:
             answer = await request
         except Exception as problem:  # noqa: BLE001  every way a request can end is a kind of Outcome
             if clock.passed:
-                return _timed_out(self._timeout_seconds)
+                return _timed_out(seconds)
             return _INTERRUPTED if was_cancelled(problem) else failed_outcome(problem)
         finally:
             clock.stop()
@@ -106,7 +109,9 @@ class Sender:
 
     def _post(self, sealed: SealedMessage) -> Deferred[Any]:
         headers = Headers({b"Content-Type": [sealed.content_type.encode("ascii")]})
-        body = ChunkProducer.of(sealed.body)
+        body: ChunkProducer | RowProducer = ChunkProducer.of(sealed.body)
+        if isinstance(sealed, StoredMessage):
+            body = RowProducer(sealed.read, sealed.stored)
         asked: Deferred[Any] = self._agent.request(b"POST", self._address, headers, body)
         return asked
 

@@ -37,6 +37,7 @@ from asw_gateway.service.links import Link, Tools, link
 from asw_gateway.service.listeners import Listeners
 from asw_gateway.service.mishaps import crash_at_commit
 from asw_gateway.service.standing import Standing, standing
+from asw_gateway.spool import Spool
 from asw_gateway.store import certificates, inbox, sending
 from asw_gateway.store.certificates import KnownCertificate
 from asw_gateway.store.database import Database
@@ -158,6 +159,8 @@ class Gateway(Service):
             metrics=self.metrics,
             around_commit=crash_at_commit(conf.test.crash_file),
         )
+        self._spool = Spool(conf.state_directory / "spool")
+        self._spool.sweep()
         workers = Workers(
             self._reactor, threads=conf.worker_threads, on_backlog=self.metrics.worker_backlog.only.set
         )
@@ -193,6 +196,7 @@ class Gateway(Service):
                 node=tools.database.node,
                 on_queued=self._wake,
                 on_feed=self._feed.wake,
+                spool=self._spool,
                 lease_seconds=self._standing.config.lease_seconds,
             ),
             clock=self._reactor,
@@ -231,6 +235,7 @@ class Gateway(Service):
             lease=self._conversion.lease,
             heard_from=self._heard_from,
             on_feed=self._feed.wake,
+            spool=self._spool,
             max_body_bytes=self._standing.config.partner_listener.max_body_bytes,
         )
         self._submissions = Submissions(

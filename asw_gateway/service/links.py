@@ -76,6 +76,7 @@ def link(partner: Partner, standing: Standing, tools: Tools, *, on_feed: Callabl
         new_message_id=lambda: standing.message_id(tools.new_id()),
         metrics=tools.metrics,
         database=tools.database,
+        read=tools.database.read,
     )
     turn = ChannelTurn(
         partner=partner.name,

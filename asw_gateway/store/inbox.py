@@ -111,7 +111,8 @@ def claim_received(
             ReceivedMessage(
                 row=row,
                 content_type=stored.content_type,
-                body=bodies.load(conn, stored),
+                body=bodies.load(conn, stored) if stored.staging_id is None else b"",
+                large=None if stored.staging_id is None else stored,
                 reference_digests=read_digests(digests),
             )
         )
@@ -230,11 +231,16 @@ def by_document(conn: Transaction, document_type: str, document_number: str) -> 
 
 def body(conn: Transaction, id: int) -> tuple[str, bytes]:
     """Content type and raw bytes as they came from the partner."""
+    stored = stored_body(conn, id)
+    return stored.content_type, bodies.load(conn, stored)
+
+
+def stored_body(conn: Transaction, id: int) -> bodies.Stored:
+    """Where the raw bytes stand: inline, or in chunks for those who must not hold all of it."""
     row = conn.row(sql.BODY, {"row": id})
     if row is None:
         raise bodies.BodyMissing(f"inbound:{id}")
-    stored = bodies.stored(row[1:])
-    return stored.content_type, bodies.load(conn, stored)
+    return bodies.stored(row[1:])
 
 
 def receipt(conn: Transaction, id: int) -> tuple[str, bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import field, frozen
 
 from asw_gateway.store import tables
-from asw_gateway.store.bodies import StagedBody
+from asw_gateway.store.bodies import StagedBody, Stored
 from asw_gateway.store.outbox_rows import ReferenceDigests
 from asw_gateway.store.statements import Row
 
@@ -98,12 +98,16 @@ class Duplicate:
 
 @frozen(kw_only=True)
 class ReceivedMessage:
-    """A message claimed for conversion."""
+    """A message claimed for conversion.
+
+    A long body stays in its chunks: `body` is empty then, and `large` says where it stands.
+    """
 
     row: InboundRow
     content_type: str
     body: bytes = field(repr=False)
     reference_digests: ReferenceDigests
+    large: Stored | None = None
 
     @property
     def partner(self) -> str:

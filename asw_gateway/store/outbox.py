@@ -231,7 +231,13 @@ def move(
 
 
 def reseal(
-    conn: Transaction, id: int, *, content_type: str, body: bytes, signed_with: str, now: float
+    conn: Transaction,
+    id: int,
+    *,
+    content_type: str,
+    body: bytes | bodies.StagedBody,
+    signed_with: str,
+    now: float,
 ) -> None:
     """Replace the sealed bytes by the same parts under a new signature; id and digests stay the same.
 
@@ -314,6 +320,12 @@ def superseded_bodies(conn: Transaction, id: int) -> list[Superseded]:
             )
         )
     return found
+
+
+def sealed_bytes(conn: Transaction, id: int) -> int:
+    """The size of the sealed message; 0 before it was prepared."""
+    row = conn.row(sql.SEALED_BODY, {"id": id})
+    return 0 if row is None else bodies.stored(row).size_bytes
 
 
 def _one(conn: Transaction, statement: Statement, parameters: Parameters) -> OutboundRow | None:

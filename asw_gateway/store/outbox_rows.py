@@ -9,7 +9,7 @@ from typing import TypeAlias
 from attrs import field, frozen
 
 from asw_gateway.store import tables
-from asw_gateway.store.bodies import StagedBody
+from asw_gateway.store.bodies import StagedBody, Stored
 from asw_gateway.store.statements import Row
 
 LAST_CLASS = 3
@@ -134,13 +134,17 @@ class SubmittedMessage:
 
 @frozen(kw_only=True)
 class DueMessage:
-    """A message claimed for sending: its attempt is recorded, the request may go out."""
+    """A message claimed for sending: its attempt is recorded, the request may go out.
+
+    A long body stays in its chunks: `body` is empty then, and `large` says where it stands.
+    """
 
     row: OutboundRow
     content_type: str
     body: bytes = field(repr=False)
     reference_digests: ReferenceDigests
     signed_with: str
+    large: Stored | None = None
 
 
 @frozen(kw_only=True)

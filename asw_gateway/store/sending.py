@@ -68,7 +68,8 @@ def claim_due(
             DueMessage(
                 row=row,
                 content_type=where.content_type,
-                body=bodies.load(conn, where),
+                body=bodies.load(conn, where) if where.staging_id is None else b"",
+                large=None if where.staging_id is None else where,
                 reference_digests=read_digests(digests),
                 signed_with=signed_with,
             )
