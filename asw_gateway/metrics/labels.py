@@ -34,6 +34,8 @@ LABELS: Mapping[str, tuple[str, ...]] = {
         "expired_certificate",
         "refused_by_peer",
         "protocol",
+        "too_many_connections",
+        "too_many_handshakes",
         "disconnected",
     ),
     # What messaging may say of a message, and what only the receiver knows.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, wrapServerTLS
@@ -14,10 +14,12 @@ from asw_gateway.config import Listener, OperatorsListener, StartFault
 from asw_gateway.logs import Log
 from asw_gateway.metrics import Metrics
 from asw_gateway.operations.control_socket import SocketRefused, listen, operator_of
-from asw_gateway.tls import Refusal, ServerTls, peer_certificate, watched
+from asw_gateway.tls import Crowd, CrowdedEndpoint, Refusal, ServerTls, peer_certificate, watched
 from asw_gateway.web import LimitedSite, Route, Router
 
 BACKLOG = 128
+FLOODS = frozenset({"too_many_connections", "too_many_handshakes"})
+FLOOD_NEWS_SECONDS = 10.0
 _log = Log("listeners")
 
 
@@ -28,6 +30,7 @@ class Listeners:
         self._reactor = reactor
         self._metrics = metrics
         self._ports: list[IListeningPort] = []
+        self._flood_told_at: dict[str, float] = {}
 
     async def secure(self, name: str, listener: Listener, tls: ServerTls, routes: Sequence[Route]) -> None:
         """Listen with mutual TLS. Raises StartFault."""
@@ -62,7 +65,10 @@ class Listeners:
         kind = TCP6ServerEndpoint if ":" in listener.host else TCP4ServerEndpoint
         endpoint: Any = kind(self._reactor, listener.port, backlog=BACKLOG, interface=listener.host)
         if tls is not None:
-            endpoint = wrapServerTLS(creator, endpoint)
+            crowded = CrowdedEndpoint(
+                endpoint, Crowd(), listener=name, clock=self._reactor, on_refusal=self._refused
+            )
+            endpoint = wrapServerTLS(creator, cast(Any, crowded))
         try:
             port: Any = await endpoint.listen(factory)
         except CannotListenError as error:
@@ -80,10 +86,20 @@ class Listeners:
         router = Router(routes, peer_certificate=identify, on_internal_error=count)
         return LimitedSite(router, reactor=self._reactor)
 
+    def _news_of_flood(self, refusal: Refusal) -> bool:
+        """A flood of connections is counted one by one and told once in FLOOD_NEWS_SECONDS."""
+        told_at, now = self._flood_told_at.get(refusal.listener), self._reactor.seconds()
+        if told_at is not None and now - told_at < FLOOD_NEWS_SECONDS:
+            return False
+        self._flood_told_at[refusal.listener] = now
+        return True
+
     def _refused(self, refusal: Refusal) -> None:
         if refusal.reason == "disconnected":
             return  # a probe of a port, or a balancer's health check
         self._metrics.handshake_failures.labels(listener=refusal.listener, reason=refusal.reason).inc()
+        if refusal.reason in FLOODS and not self._news_of_flood(refusal):
+            return
         _log.event(
             "handshake-refused",
             listener=refusal.listener,
