@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certs.make_dev_pki import USES, Authority
-from simulators.world import REPOSITORY, _free_ports
+from simulators.world import REPOSITORY, free_ports
 from simulators.world_files import Agreement, PortalHabits, Site, write_site
 
 OWN = "vn"
@@ -43,7 +43,7 @@ class Files:
 def write_files(directory: Path, listener_port: int) -> Files:
     """Keys and configuration; ``listener_port`` is where the simulator answers for every partner."""
     _write_pki(directory / "pki")
-    partner_port, portal_port, operators_port = _free_ports(3)
+    partner_port, portal_port, operators_port = free_ports(3)
     own = _site(directory, OWN, partner_port, portal_port, operators_port)
     others = [_site(directory, name, listener_port, 1, 1) for name in PARTNERS]
     write_site(
