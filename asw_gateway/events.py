@@ -167,6 +167,7 @@ EVENTS = _catalogue(
     ),
     Event("journal-broken", "critical", "the evidence chain does not verify", ("node", "sequence", "reason")),
     Event("journal-head", "info", "the head of a journal chain was signed", ("chain", "sequence", "hash")),
+    Event("retention-purged", "info", "rows past their retention are deleted", ("what", "rows")),
     Event("job-finished", "debug", "a scheduled job ran", ("job", "rows")),
     Event("job-failed", "error", "a scheduled job failed and will run again", ("job", "failures")),
     # operators

@@ -19,7 +19,7 @@ from asw_gateway.config.errors import ConfigError, ConfigErrors, Findings, Start
 from asw_gateway.config.gateway_file import read_gateway
 from asw_gateway.config.partner_file import read_partner
 from asw_gateway.config.section import Section
-from asw_gateway.config.values import GatewayConfig, Listener, OperatorsListener, PortalClient
+from asw_gateway.config.values import GatewayConfig, Listener, OperatorsListener, PortalClient, Retention
 from asw_gateway.messaging.party import Partner
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Listener",
     "OperatorsListener",
     "PortalClient",
+    "Retention",
     "StartFault",
     "certificates_in_use",
     "load",

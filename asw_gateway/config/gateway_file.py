@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from asw_gateway.config.keys import read_certificates, read_key_pair, read_secret_path
 from asw_gateway.config.section import Section
-from asw_gateway.config.values import ForTests, Listener, OperatorsListener, PortalClient
+from asw_gateway.config.values import ForTests, Listener, OperatorsListener, PortalClient, Retention
 from asw_gateway.messaging.party import PartyId
 from asw_gateway.tls.files import KeyFileFault, load_certificates
 
@@ -60,6 +60,7 @@ def read_gateway(root: Section) -> dict[str, Any]:
         "seal": read_key_pair(parts["seal"]),
         "decryption": read_key_pair(parts["decryption"]) if "decryption" in parts else None,
         "portal_clients": _portal_clients(root),
+        "retention": _retention(root),
         "test": _for_tests(root, environment),
     }
     root.done(gateway, database, keys, client, *parts.values())
@@ -146,6 +147,22 @@ def _operators(root: Section, state_directory: Path | None) -> OperatorsListener
     if not section.done():
         return None
     return OperatorsListener(host=host, port=port, control_socket=socket)
+
+
+def _retention(root: Section) -> Retention | None:
+    """The law asks for at least three years (OCP Rule 31); rows and receipts stay as long as payloads."""
+    section = root.section("retention")
+    found = {
+        name: section.number(name, default, least=least, most=36_525, unit="days")
+        for name, default, least in (
+            ("payload_days", 1826, 1096),
+            ("evidence_days", 3653, 1096),
+            ("logs_days", 366, 30),
+        )
+    }
+    if section.sound and found["evidence_days"] < found["payload_days"]:
+        section.fault("evidence_days", found["evidence_days"], "at least payload_days")
+    return Retention(**found) if section.done() else None
 
 
 def _portal_clients(root: Section) -> tuple[PortalClient, ...]:

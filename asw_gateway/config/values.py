@@ -54,6 +54,16 @@ class ForTests:
 
 
 @frozen(kw_only=True)
+class Retention:
+    """How long what came to rest is kept, days: documents' bytes, then rows, receipts and journal; attempts
+    that brought no answer and copies of refused messages count as logs."""
+
+    payload_days: float = 1826
+    evidence_days: float = 3653
+    logs_days: float = 366
+
+
+@frozen(kw_only=True)
 class GatewayConfig:
     """
     Everything a gateway is told. Made by `load`, which has read every certificate and private key.
@@ -88,4 +98,5 @@ class GatewayConfig:
     portal_clients: tuple[PortalClient, ...]
     partners: tuple[Partner, ...]
     test: ForTests = ForTests()
+    retention: Retention = Retention()
     warnings: tuple[ConfigError, ...] = ()

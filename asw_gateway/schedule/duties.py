@@ -17,9 +17,10 @@ from asw_gateway.messaging.party import Partner
 from asw_gateway.metrics import Metrics
 from asw_gateway.schedule.journal_heads import signed_head
 from asw_gateway.schedule.schedule import Job
-from asw_gateway.store import bodies, dead_letters, feed, heads, outlook, sending
+from asw_gateway.store import bodies, dead_letters, feed, heads, journal, outlook, retention, sending
 from asw_gateway.store.database import RunsUnits
 from asw_gateway.store.outbox_rows import OutboundRow
+from asw_gateway.store.retention import Periods
 from asw_gateway.store.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 BATCH = 100
 HEADS_SECONDS = 300.0
+PURGE_PIECES = 50
 ORPHAN_SECONDS = 86_400.0
 EXPIRING_SECONDS = 30 * 86_400.0
 DAY_SECONDS = 86_400.0
@@ -62,6 +64,7 @@ class Duties:
     on_queued: Callable[[str], object]
     on_feed: Callable[[], object]
     end_parking: Callable[[], Awaitable[int]]
+    periods: Callable[[], Periods] = Periods
     refresh_revocation: Callable[[], Awaitable[int]] | None = None
 
     def jobs(self) -> tuple[Job, ...]:
@@ -77,6 +80,7 @@ class Duties:
             ),
         ]
         found.append(Job(name="publish-heads", every_seconds=HEADS_SECONDS, run=self.publish_heads))
+        found.append(Job(name="purge", every_seconds=3600.0, run=self.purge, full_at=PURGE_PIECES))
         if self.refresh_revocation is not None:
             refresh = self.refresh_revocation
             found.append(Job(name="refresh-revocation", every_seconds=3600.0, run=refresh, everywhere=True))
@@ -139,6 +143,37 @@ class Duties:
             published += await self.database.run(heads.publish, signed)
             _log.event("journal-head", chain=chain, sequence=head.sequence, hash=head.hash)
         return published
+
+    async def purge(self) -> int:
+        """Delete what retention keeps no longer, piece by piece; answer how many pieces had work."""
+        periods, now, pieces = self.periods(), self.now(), 0
+        for task in retention.TASKS:
+            reached: int | None = None
+            while pieces < PURGE_PIECES:
+                piece = await self.database.run(
+                    retention.purge_piece,
+                    task,
+                    before=periods.before(task.klass, now),
+                    now=now,
+                    after=reached,
+                )
+                pieces += bool(piece.rows)
+                reached = piece.reached
+                if reached is None:
+                    break
+                if piece.rows:
+                    _log.event("retention-purged", what=task.name, rows=piece.rows)
+        before = periods.before("evidence", now)
+        for chain in await self.database.run(journal.chain_names):
+            while pieces < PURGE_PIECES:
+                rows = await self.database.run(
+                    retention.purge_journal_piece, chain, before=before, now=now
+                )
+                if not rows:
+                    break
+                pieces += 1
+                _log.event("retention-purged", what=f"journal {chain}", rows=rows)
+        return pieces
 
     async def watch_certificates(self) -> int:
         """Set every certificate's end as a metric, and log those that end within thirty days."""

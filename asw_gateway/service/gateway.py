@@ -42,6 +42,7 @@ from asw_gateway.store import certificates, inbox, sending
 from asw_gateway.store.certificates import KnownCertificate
 from asw_gateway.store.database import Database
 from asw_gateway.store.engine import StoreUnavailable
+from asw_gateway.store.retention import DAY_SECONDS, Periods
 from asw_gateway.store.transaction import Transaction
 from asw_gateway.tls import Certificate, ServerTls
 from asw_gateway.workers import Workers
@@ -212,6 +213,7 @@ class Gateway(Service):
             on_queued=self._wake,
             on_feed=self._feed.wake,
             end_parking=self._conversion.end_parking,
+            periods=lambda: _periods(current().config),
         )
         self._schedule = Schedule(
             duties.jobs(),
@@ -411,6 +413,15 @@ class Gateway(Service):
         _log.event(
             "config-loaded", path=str(conf.path), digest=conf.digest, partners=sorted(current.partners)
         )
+
+
+def _periods(conf: GatewayConfig) -> Periods:
+    kept = conf.retention
+    return Periods(
+        payload_seconds=kept.payload_days * DAY_SECONDS,
+        evidence_seconds=kept.evidence_days * DAY_SECONDS,
+        logs_seconds=kept.logs_days * DAY_SECONDS,
+    )
 
 
 def _load_again(path: str) -> Standing:

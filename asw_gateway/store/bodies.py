@@ -119,7 +119,7 @@ def columns(
 
 
 def load(conn: Transaction, stored: Stored) -> bytes:
-    """The whole body in memory."""
+    """The whole body in memory; raises BodyMissing when retention has removed it."""
     return stored.body if stored.body is not None else b"".join(pieces(conn, stored))
 
 
@@ -128,6 +128,8 @@ def pieces(conn: Transaction, stored: Stored) -> Iterator[bytes]:
     if stored.body is not None:
         yield stored.body
         return
+    if stored.staging_id is None:
+        raise BodyMissing("purged")
     for number in range(stored.chunks):
         yield chunk(conn, stored, number)
 
@@ -150,12 +152,17 @@ def discard(conn: Transaction, staged: StagedBody) -> bool:
     return True
 
 
+def drop(conn: Transaction, staging_id: str) -> None:
+    """Delete the chunks of a long body that nothing refers to any more."""
+    conn.run(_DROP_CHUNKS, {"staging": staging_id})
+    conn.run(_DROP, {"staging": staging_id})
+
+
 def purge_orphans(conn: Transaction, before: float, limit: int = 100) -> int:
     """Delete at most `limit` bodies begun before `before` that no message adopted; answer how many."""
     found = [row[0] for row in conn.rows(_ORPHANS, {"before": before, "limit": limit})]
     for staging_id in found:
-        conn.run(_DROP_CHUNKS, {"staging": staging_id})
-        conn.run(_DROP, {"staging": staging_id})
+        drop(conn, staging_id)
     return len(found)
 
 

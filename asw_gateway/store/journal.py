@@ -48,6 +48,14 @@ _PUBLISHED = Statement(
         .limit(bindparam("limit"))
     )
 )
+_LAST_PURGE = Statement(
+    lambda _: (
+        select(_table.c.detail, _table.c.digest)
+        .where(_table.c.subject == bindparam("subject"), _table.c.event == bindparam("event"))
+        .order_by(_table.c.at.desc(), _table.c.sequence.desc())
+        .limit(1)
+    )
+)
 _NEXT_CHAIN = Statement(
     lambda _: (
         select(_table.c.chain)
@@ -265,9 +273,8 @@ def verify(conn: Transaction) -> ChainReport:
 
 def start(conn: Transaction, chain: str) -> Head:
     """The entry that the first kept entry follows: the last purged one, or the genesis."""
-    purged = [fact for fact in about(conn, f"journal:{chain}", _PAGE) if fact.event == PURGED]
-    newest = max((int(fact.detail.split()[0]), fact.digest) for fact in purged) if purged else (0, GENESIS)
-    return Head(sequence=newest[0], hash=newest[1])
+    row = conn.row(_LAST_PURGE, {"subject": f"journal:{chain}", "event": PURGED})
+    return Head(sequence=int(row[0].split()[0]), hash=row[1]) if row else Head(sequence=0, hash=GENESIS)
 
 
 def note_purge(conn: Transaction, chain: str, last_purged: Head, now: float, detail: str) -> None:

@@ -8,14 +8,16 @@ from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from asw_gateway.messaging.seal import check_seal
 from asw_gateway.schedule.duties import Certificates, Duties
-from asw_gateway.store import outbox
+from asw_gateway.store import heads, journal, outbox, sending
+from asw_gateway.store.retention import Periods
 from simulators import documents
 from tests.conversion.nodes import Node
 from tests.exchange.world import NOW, gateway
 
 
-class DutiesTests(SynchronousTestCase):
+class Duty(SynchronousTestCase):
     def setUp(self) -> None:
         self.node = Node(gateway("VN", "TH"))
         self.addCleanup(self.node.database.close_now)
@@ -55,6 +57,8 @@ class DutiesTests(SynchronousTestCase):
             data = documents.cancellation(data, message_id=message_id * 16, now=NOW)
         return self.node.submit(data)
 
+
+class DutiesTests(Duty):
     def test_a_message_past_its_time_expires_and_the_portal_is_told_once(self) -> None:
         first = self.submit("1", "a1")
         second = self.submit("1", "a2", cancelled=True)
@@ -113,3 +117,34 @@ def _live_longer(conn: Any, id: int) -> None:
 
     conn.connection.execute(update(tables.outbox).where(tables.outbox.c.id == id).values(expires_at=9e9))
     assert outbox.get(conn, id) is not None
+
+
+class EvidenceTests(Duty):
+    def test_retention_is_kept_by_the_purge_job_and_written_down(self) -> None:
+        row = self.submit("4", "a5")
+        self.node.due()
+        self.node.clock.advance(1)
+        receipt = {"outcome": "receipt", "retryable": False, "reason": "", "detail": "", "receipt": b"r"}
+        now = self.node.clock.seconds()
+        self.node.database.run_now(
+            sending.record_attempt, row.id, 1, new_state="delivered", now=now, **receipt
+        )
+        self.assertEqual(self.done(self.duties.purge()), 0)
+        self.node.clock.advance(Periods().payload_seconds + 1)
+        self.assertEqual(self.done(self.duties.purge()), 1)
+        self.assertIsNone(self.node.database.read_now(outbox.sealed_body, row.id))
+        self.node.clock.advance(Periods().evidence_seconds)
+        self.assertGreater(self.done(self.duties.purge()), 1)
+        self.assertIsNone(self.node.database.read_now(outbox.get, row.id))
+        self.assertTrue(self.node.database.read_now(journal.verify).whole)
+
+    def test_heads_of_the_journal_are_signed_when_it_has_grown(self) -> None:
+        self.assertEqual(self.done(self.duties.publish_heads()), 0)
+        self.submit("5", "a6")
+        self.assertEqual(self.done(self.duties.publish_heads()), 1)
+        self.assertEqual(self.done(self.duties.publish_heads()), 0)
+        head = self.node.database.read_now(heads.covering, "node-VN", 1)
+        assert head is not None
+        seal = self.node.side.identities.seal.certificate
+        sealed = check_seal(head.statement, [seal], self.node.clock.seconds())
+        self.assertEqual(sealed.root.findtext("{*}Hash"), head.hash)
