@@ -94,6 +94,9 @@ def commit(
         partner=row.partner,
         inbound=True,
         ref_to_message_id=row.ref_to_message_id,
+        timers=result.timers,
+        goods=result.goods,
+        now=now,
     )
     if settlement.verdict is Verdict.FAULTY:
         return Committed(done=Done.FAULTY, problems=settlement.problems)
@@ -142,8 +145,23 @@ def _deliver(
         message_id=row.message_id,
         national_message_id=None,
         functional_reference=facts.functional_reference,
+        timers=result.timers,
+        goods=result.goods,
         now=now,
     )
+    writing.run_clocks(
+        conn,
+        facts,
+        result.effect,
+        result.timers,
+        partner=row.partner,
+        inbound=True,
+        message_id=row.message_id,
+        now=now,
+    )
+    for warning in settlement.problems:
+        detail = f"{warning.rule}: {warning.message}"
+        journal.append(conn, event="document.warning", subject=row.subject, detail=detail, now=now)
     if settlement.conflict:
         journal.append(
             conn, event="document.conflict", subject=row.subject, detail=settlement.conflict, now=now

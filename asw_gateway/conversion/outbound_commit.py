@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from asw_gateway.conversion import writing
 from asw_gateway.exchange.identity import OwnGateway
 from asw_gateway.exchange.lifecycle import OutboundEvent, OutboundState, outbound_next
-from asw_gateway.exchange.notices import FeedDraft, Status, StatusNotice
+from asw_gateway.exchange.notices import FeedDraft, Status, StatusNotice, feed_draft
 from asw_gateway.exchange.outbound import Prepared, Rejected
 from asw_gateway.exchange.settlement import Verdict
 from asw_gateway.messaging.encryption import ContentSecret
@@ -82,6 +82,9 @@ def commit(
         result.business_digest,
         partner=row.partner,
         inbound=False,
+        timers=result.timers,
+        goods=result.goods,
+        now=now,
     )
     if settlement.verdict is Verdict.FAULTY:
         return Committed(done=Done.FAULTY, problems=settlement.problems)
@@ -107,14 +110,31 @@ def commit(
         message_id=result.sealed.message_id,
         national_message_id=row.national_message_id,
         functional_reference=result.functional_reference,
+        timers=result.timers,
+        goods=result.goods,
+        now=now,
+    )
+    writing.run_clocks(
+        conn,
+        result.facts,
+        result.effect,
+        result.timers,
+        partner=row.partner,
+        inbound=False,
+        message_id=result.sealed.message_id,
         now=now,
     )
     if queued.state == OutboundState.HELD:
         writing.tell(conn, queued, Status.HELD, own, fresh.notice_id, now)
         return Committed(done=Done.HELD)
     if stage.notice is not None and stage.draft is not None:
-        writing.append_notice(conn, row.partner, stage.notice, stage.draft, now)
-    return Committed(done=Done.QUEUED)
+        notice, draft = stage.notice, stage.draft
+        if settlement.problems:
+            # Rare: the register warns, so the news that the worker wrote is written anew with the warnings.
+            notice = evolve(notice, problems=notice.problems + settlement.problems)
+            draft = feed_draft(notice, own, message_id=fresh.notice_id, now=now)
+        writing.append_notice(conn, row.partner, notice, draft, now)
+    return Committed(done=Done.QUEUED, problems=settlement.problems)
 
 
 def _reject(conn: Transaction, row: OutboundRow, stage: Stage, now: float) -> Committed:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from calendar import timegm
+from collections.abc import Iterable
+from decimal import Decimal
 from hashlib import sha256
 
-from asw_gateway.exchange import clocks
+from asw_gateway.exchange import balance, clocks
 from asw_gateway.exchange.identity import OwnGateway
 from asw_gateway.exchange.notices import FeedDraft, Status, StatusNotice, feed_draft, notice_for
-from asw_gateway.exchange.settlement import KnownDocument, Settlement, lookups, settle
-from asw_gateway.store import feed, registry
+from asw_gateway.exchange.register_rules import follow_register
+from asw_gateway.exchange.settlement import OURS, THEIRS, KnownDocument, Settlement, lookups, settle
+from asw_gateway.store import deadlines, draws, feed, registry
 from asw_gateway.store.outbox_rows import OutboundRow
 from asw_gateway.store.transaction import Transaction
 from asw_gateway.translation.facts import DocumentFacts
-
-_CERTIFICATES = frozenset({"certificate", "replacement", "re-transmission"})
+from asw_gateway.translation.goods import GoodsLine, Sort, read_written, totals, written
+from asw_gateway.translation.timers import Timer
 
 
 def settle_here(
@@ -26,23 +28,61 @@ def settle_here(
     partner: str,
     inbound: bool,
     ref_to_message_id: str | None = None,
+    timers: tuple[Timer, ...],
+    goods: tuple[GoodsLine, ...],
+    now: float,
 ) -> Settlement:
     """Read the registry and decide, in the same unit that will write the decision."""
     known: list[KnownDocument | None] = []
     for direction, number in lookups(facts, effect, inbound=inbound):
         row = registry.find(conn, direction, partner, facts.document_type, number)
-        known.append(
-            KnownDocument(state=row.state, digest=row.digest, message_id=row.message_id) if row else None
-        )
-    return settle(
+        known.append(_known(row) if row else None)
+    previous = known[1] if len(known) > 1 else None
+    settlement = settle(
+        facts, effect, digest, known[0], previous, inbound=inbound, ref_to_message_id=ref_to_message_id
+    )
+    drawing = () if inbound else goods
+    return follow_register(
+        settlement,
         facts,
         effect,
-        digest,
         known[0],
-        known[1] if len(known) > 1 else None,
+        previous,
         inbound=inbound,
-        ref_to_message_id=ref_to_message_id,
+        timers=timers,
+        goods=drawing,
+        originals=_originals(conn, facts, drawing) if drawing else {},
+        now=now,
     )
+
+
+def _known(row: registry.Document) -> KnownDocument:
+    return KnownDocument(
+        state=row.state,
+        digest=row.digest,
+        message_id=row.message_id,
+        issued_at=row.issued_at,
+        valid_until_at=row.valid_until_at,
+        received_at=row.created_at,
+        marks=tuple((row.marks or "").split()),
+    )
+
+
+def _originals(
+    conn: Transaction, facts: DocumentFacts, lines: Iterable[GoodsLine]
+) -> dict[str, balance.Original]:
+    """What is known of the proofs that the lines of a back-to-back certificate rest on."""
+    found: dict[str, balance.Original] = {}
+    for number in {number for line in lines for number in line.originals}:
+        for document in registry.by_number(conn, facts.document_type, number):
+            if document.direction != THEIRS or document.goods is None:
+                continue
+            drawn: dict[Sort, Decimal] = {}
+            for one in draws.drawn(conn, facts.document_type, number, apart_from=facts.number):
+                sort = (one.commodity, one.unit)
+                drawn[sort] = drawn.get(sort, Decimal(0)) + Decimal(one.quantity)
+            found[number] = balance.Original(certified=read_written(document.goods), drawn=drawn)
+    return found
 
 
 def write_changes(
@@ -54,12 +94,14 @@ def write_changes(
     message_id: str,
     national_message_id: str | None,
     functional_reference: str | None,
+    timers: tuple[Timer, ...],
+    goods: tuple[GoodsLine, ...],
     now: float,
 ) -> None:
-    """Write the registry rows of a settlement."""
+    """Write the registry rows of a settlement, what it draws, and the clocks it starts and stops."""
     for change in settlement.changes:
         if change.digest:
-            registry.put(
+            document = registry.put(
                 conn,
                 direction=change.direction,
                 party=partner,
@@ -71,9 +113,14 @@ def write_changes(
                 message_id=message_id,
                 national_message_id=national_message_id,
                 functional_reference=functional_reference,
-                valid_until_at=valid_until_at(facts),
+                valid_until_at=clocks.valid_until_at(timers, facts.issued_at),
+                issued_at=facts.issued_at,
+                marks=" ".join(facts.marks) or None,
+                goods=written(totals(goods)) or None if change.direction == THEIRS else None,
                 now=now,
             )
+            if settlement.draws:
+                draws.record(conn, document.id, map(_drawn, settlement.draws))
             continue
         known = registry.find(conn, change.direction, partner, facts.document_type, change.document_number)
         if known is not None:
@@ -88,12 +135,46 @@ def write_changes(
             )
 
 
-def valid_until_at(facts: DocumentFacts) -> float | None:
-    """Give the end of a certificate's validity (OCP Rule 14): the last second of its last day, UTC."""
-    if facts.issued_at is None or facts.kind not in _CERTIFICATES:
-        return None
-    last_day = clocks.certificate_expires_on(facts.issued_at)
-    return float(timegm((last_day.year, last_day.month, last_day.day, 23, 59, 59)))
+def _drawn(draw: balance.Draw) -> draws.Drawn:
+    commodity, unit = draw.sort
+    return draws.Drawn(original=draw.original, commodity=commodity, unit=unit, quantity=f"{draw.quantity:f}")
+
+
+def run_clocks(
+    conn: Transaction,
+    facts: DocumentFacts,
+    effect: str,
+    timers: tuple[Timer, ...],
+    *,
+    partner: str,
+    inbound: bool,
+    message_id: str,
+    now: float,
+) -> None:
+    """Start the clocks that a request starts for whoever must act, and stop those that an answer stops."""
+    number = facts.order_key_number
+    if effect == "asks":
+        for one in clocks.deadlines(timers, facts.kind, now):
+            deadlines.begin(
+                conn,
+                rule=one.rule,
+                direction=THEIRS if inbound else OURS,
+                party=partner,
+                document_type=facts.document_type,
+                document_number=number,
+                message_id=message_id,
+                begun_at=now,
+                due_at=one.due_at,
+            )
+    elif effect == "answers":
+        deadlines.end(
+            conn,
+            clocks.ended(timers, facts.kind),
+            party=partner,
+            document_type=facts.document_type,
+            document_number=number,
+            now=now,
+        )
 
 
 def tell(

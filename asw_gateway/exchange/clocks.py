@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from calendar import timegm
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta, timezone
+
+from attrs import frozen
+
+from asw_gateway.translation.timers import ISSUE, Timer
 
 #: Viet Nam has one zone and no daylight saving; the portal writes its times in it.
 VIET_NAM = timezone(timedelta(hours=7))
 DAY_SECONDS = 86_400.0
+#: The timers of a certificate of origin, as `timers.csv` names them.
+VALIDITY, RE_ISSUE, REJECTION = "R-03", "R-21", "T-25"
 #: A cancellation waits this long for its original, then it is answered as an unknown reference.
 PARKING_SECONDS = 30 * DAY_SECONDS
 
@@ -30,6 +38,47 @@ def add_months(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, last.day))
 
 
-def certificate_expires_on(issued_at: float) -> date:
-    """Give the last day a certificate of origin may be presented: twelve months from issue (OCP Rule 14)."""
-    return add_months(utc_date(issued_at), 12)
+@frozen(kw_only=True)
+class Deadline:
+    """The end of a timer that began: ``due_at`` is the last second of its last day, UTC epoch seconds."""
+
+    rule: str
+    due_at: float
+
+
+def last_day(timer: Timer, begun_at: float) -> date:
+    """Give the last day of a timer; the day it began is not counted."""
+    begun = utc_date(begun_at)
+    return add_months(begun, timer.months) if timer.months else begun + timedelta(days=timer.days)
+
+
+def ends_at(timer: Timer, begun_at: float) -> float:
+    """Give the last second of a timer's last day, UTC epoch seconds."""
+    day = last_day(timer, begun_at)
+    return float(timegm((day.year, day.month, day.day, 23, 59, 59)))
+
+
+def valid_until_at(timers: Iterable[Timer], issued_at: float | None) -> float | None:
+    """Give the end of a document's validity (rule R-03), None where it has none."""
+    if issued_at is None:
+        return None
+    return next((ends_at(timer, issued_at) for timer in timers if timer.id == VALIDITY), None)
+
+
+def deadlines(timers: Iterable[Timer], kind: str, begun_at: float) -> tuple[Deadline, ...]:
+    """Give the timers that a message of this kind starts."""
+    return tuple(
+        Deadline(rule=timer.id, due_at=ends_at(timer, begun_at))
+        for timer in timers
+        if kind in timer.starts and kind != ISSUE
+    )
+
+
+def ended(timers: Iterable[Timer], kind: str) -> tuple[str, ...]:
+    """Give the ids of the timers that a message of this kind stops."""
+    return tuple(timer.id for timer in timers if kind in timer.stops)
+
+
+def is_late(timers: Iterable[Timer], rule: str, begun_at: float, now: float) -> bool:
+    """Tell whether a timer that began is over; a timer that the agreement lacks never is."""
+    return any(timer.id == rule and ends_at(timer, begun_at) < now for timer in timers)

@@ -30,7 +30,9 @@ from asw_gateway.translation.convert import (
 )
 from asw_gateway.translation.envelope import read_content
 from asw_gateway.translation.facts import DocumentFacts
+from asw_gateway.translation.goods import GoodsLine, read_goods
 from asw_gateway.translation.problem import Problem, blocking
+from asw_gateway.translation.timers import Timer
 
 if TYPE_CHECKING:
     from asw_gateway.translation.catalogue import Catalogue
@@ -68,7 +70,7 @@ class Prepared:
 
     ``document_digest`` is the SHA-256 of the sealed ASEAN document, ``business_digest`` that of its content
     apart from what a re-transmission changes; ``signed_with`` names the certificate; all are lower-case hex.
-    ``facts`` and ``effect`` let the commit settle it.
+    ``facts`` and ``effect`` let the commit settle it; ``goods`` are the lines of a back-to-back certificate.
     """
 
     sealed: SealedMessage = field(repr=False)
@@ -80,6 +82,8 @@ class Prepared:
     effect: str
     problems: tuple[Problem, ...] = ()
     losses: tuple[Problem, ...] = ()
+    timers: tuple[Timer, ...] = field(default=(), repr=False)
+    goods: tuple[GoodsLine, ...] = field(default=(), repr=False)
 
 
 @frozen(kw_only=True)
@@ -136,6 +140,10 @@ def prepare(
     )
     if blocking(problems):
         return Rejected(problems=tuple(problems))
+    goods: tuple[GoodsLine, ...] = ()
+    if profile.goods is not None and profile.goods.mark in national.marks:
+        tree = profile.trees["asean"][kind.name]
+        goods = read_goods(profile.goods, kind, root, tree=tree, classes=profile.classes)
     return _pack(
         translation.document,
         row,
@@ -152,6 +160,7 @@ def prepare(
         content_secret=content_secret,
         problems=tuple(problems),
         losses=translation.losses,
+        goods=goods,
     )
 
 
@@ -205,6 +214,7 @@ def _pack(
     content_secret: ContentSecret | None,
     problems: tuple[Problem, ...] = (),
     losses: tuple[Problem, ...] = (),
+    goods: tuple[GoodsLine, ...] = (),
 ) -> Prepared:
     sealed_document = seal(document, identities.seal)
     part = Part(
@@ -225,6 +235,8 @@ def _pack(
         effect=kind.effect,
         problems=problems,
         losses=losses,
+        timers=profile.timers,
+        goods=goods,
     )
 
 

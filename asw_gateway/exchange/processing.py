@@ -30,7 +30,9 @@ from asw_gateway.translation.convert import (
 )
 from asw_gateway.translation.envelope import delivery_envelope
 from asw_gateway.translation.facts import DocumentFacts
+from asw_gateway.translation.goods import GoodsLine, read_goods
 from asw_gateway.translation.problem import Problem, blocking
+from asw_gateway.translation.timers import Timer
 
 if TYPE_CHECKING:
     from asw_gateway.translation.catalogue import Catalogue
@@ -46,7 +48,7 @@ class Converted:
     """A document ready for the feed, if the registry agrees (``settlement.settle``).
 
     ``envelope`` is the VNSW envelope, empty for a kind that the portal hears of as a status only;
-    ``business_digest`` is lower-case hex SHA-256.
+    ``business_digest`` is lower-case hex SHA-256; ``goods`` are what a certificate certifies, item by item.
     """
 
     facts: DocumentFacts
@@ -57,6 +59,8 @@ class Converted:
     envelope: bytes = field(repr=False)
     problems: tuple[Problem, ...] = ()
     losses: tuple[Problem, ...] = ()
+    timers: tuple[Timer, ...] = field(default=(), repr=False)
+    goods: tuple[GoodsLine, ...] = field(default=(), repr=False)
 
 
 @frozen(kw_only=True)
@@ -140,8 +144,11 @@ def process(
             previous_reference=facts.previous_number or "",
             now=now,
         )
+    certifies = profile.goods is not None and kind.effect in ("opens", "replaces")
     return Converted(
         facts=facts,
+        goods=read_goods(profile.goods, kind, root) if profile.goods is not None and certifies else (),
+        timers=profile.timers,
         profile=profile.name,
         effect=kind.effect,
         business_digest=business_digest(profile, kind, root),
@@ -172,7 +179,7 @@ def read_document(
         return None, None, [Problem(rule="T10", message=text)]
     try:
         # Only what the seal covers is looked at any further.
-        root = check_seal(content, partner.seal_certificates, received_at).root
+        root = check_seal(content, partner.accepted(partner.seal_certificates), received_at).root
     except RemoteFault as fault:
         try:
             root = parse(content)

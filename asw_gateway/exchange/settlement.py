@@ -11,10 +11,11 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from asw_gateway.exchange.balance import Draw
 from asw_gateway.exchange.lifecycle import DocumentEvent, DocumentState, IllegalMove, document_next
 from asw_gateway.exchange.notices import Status
 from asw_gateway.translation.facts import DocumentFacts
-from asw_gateway.translation.problem import Problem
+from asw_gateway.translation.problem import PointerStep, Problem
 
 OURS = "out"  # documents our side issued
 THEIRS = "in"  # documents the partner issued
@@ -24,12 +25,17 @@ THEIRS = "in"  # documents the partner issued
 class KnownDocument:
     """What the registry holds of one document.
 
-    ``digest`` is its newest version's business digest, ``message_id`` the network id that carried it.
+    ``digest`` is its newest version's business digest, ``message_id`` the network id that carried it;
+    ``received_at`` is when it became known here; times are UTC epoch seconds.
     """
 
     state: str
     digest: str
     message_id: str | None = None
+    issued_at: float | None = None
+    valid_until_at: float | None = None
+    received_at: float | None = None
+    marks: tuple[str, ...] = ()
 
 
 class Verdict(StrEnum):
@@ -54,7 +60,10 @@ class DocumentChange:
 
 @frozen(kw_only=True)
 class Settlement:
-    """The decision, the registry rows to write, and the portal's word for an answered document of ours."""
+    """The decision, the registry rows to write, and the portal's word for an answered document of ours.
+
+    ``problems`` of a message that proceeds are warnings; ``draws`` are quantities it takes from originals.
+    """
 
     verdict: Verdict
     changes: tuple[DocumentChange, ...] = ()
@@ -62,10 +71,34 @@ class Settlement:
     waiting_for: str = ""
     status: Status | None = None
     conflict: str = ""
+    draws: tuple[Draw, ...] = ()
 
 
 #: Which of a message's two documents the registry is asked for: (direction, number).
 Lookup = tuple[str, str]
+
+#: Where a number stands in an ASEAN document: its path and its WCO pointer.
+Place = tuple[str, tuple[PointerStep, ...]]
+_NUMBER: Place = ("Declaration/ID", (PointerStep(section="42A", tag="D014"),))
+_REPLACED: Place = (
+    "Declaration/GoodsShipment/PreviousDocument/ID",
+    (PointerStep(section="42A"), PointerStep(section="67A"), PointerStep(section="99A", tag="D018")),
+)
+_ANSWERED: Place = (
+    "Response/Declaration/ID",
+    (PointerStep(section="07B"), PointerStep(section="42A", tag="D014")),
+)
+_OTHER_CONTENT = (
+    "{} is already known with other content; use a replacement",
+    "{} đã có với nội dung khác; hãy dùng chứng từ thay thế",
+)
+_CANNOT_REPLACE = ("{} is {} and cannot be replaced", "{} đang ở trạng thái {} nên không thể thay thế")
+_CANNOT_CANCEL = ("{} is {} and can no longer be cancelled", "{} đang ở trạng thái {} nên không thể hủy")
+_CANNOT_ANSWER = (
+    "{} is {} and cannot be answered with {}",
+    "{} đang ở trạng thái {} nên không thể trả lời bằng {}",
+)
+_NOT_KNOWN = ("no document with the number {} is known here", "không có chứng từ nào mang số {} tại đây")
 
 _RESPONSE_EVENTS = {
     "RCV": DocumentEvent.FOUND_VALID,
@@ -139,20 +172,20 @@ def _document(
         return Settlement(verdict=Verdict.PROCEED if again else Verdict.DUPLICATE)
     elif effect == "replaces":
         if known.state not in (DocumentState.RECEIVED, DocumentState.VALID):
-            return _faulty("T08", f"{facts.number} is {known.state} and cannot be replaced", facts.number)
+            return _faulty("T08", facts.number, *_CANNOT_REPLACE, known.state)
         changes.append(_change(direction, facts.number, DocumentState(known.state), digest))
     elif not inbound and known.state == DocumentState.REJECTED:
         state = document_next(known.state, DocumentEvent.SENT_CORRECTED)
         changes.append(_change(direction, facts.number, state, digest))
     else:
-        text = f"{facts.number} is already known with other content; use a replacement"
-        return _faulty("T08", text, facts.number)
+        return _faulty("T08", facts.number, *_OTHER_CONTENT)
     if previous is not None and facts.previous_number:
         try:
             state = document_next(previous.state, DocumentEvent.REPLACED)
         except IllegalMove:
-            text = f"{facts.previous_number} is {previous.state} and cannot be replaced"
-            return _faulty("B03", text, facts.previous_number)
+            return _faulty("B03", facts.previous_number, *_CANNOT_REPLACE, previous.state, place=_REPLACED)
+        if known is None and previous.state == DocumentState.REPLACED:
+            return _faulty("B03", facts.previous_number, *_CANNOT_REPLACE, previous.state, place=_REPLACED)
         changes.append(_change(direction, facts.previous_number, state, replaced_by=facts.number))
     return Settlement(verdict=Verdict.PROCEED, changes=tuple(changes))
 
@@ -168,7 +201,7 @@ def _cancel(direction: str, number: str, known: KnownDocument | None, *, inbound
     try:
         state = document_next(known.state, DocumentEvent.CANCELLED)
     except IllegalMove:
-        return _faulty("B03", f"{number} is {known.state} and can no longer be cancelled", number)
+        return _faulty("B03", number, *_CANNOT_CANCEL, known.state)
     return Settlement(verdict=Verdict.PROCEED, changes=(_change(direction, number, state),))
 
 
@@ -182,16 +215,16 @@ def _answer(
     event = _RESPONSE_EVENTS.get(facts.response_status or "")
     if event is None:
         about = known or senders_own
-        return _unknown(number) if about is None else Settlement(verdict=Verdict.PROCEED)
+        return _unknown(number, _ANSWERED) if about is None else Settlement(verdict=Verdict.PROCEED)
     if known is None:
-        return _unknown(number)
+        return _unknown(number, _ANSWERED)
     status = Status.REJECTED if event is DocumentEvent.REJECTED else Status.ACCEPTED
     try:
         state = document_next(known.state, event)
     except IllegalMove as illegal:
         if direction == THEIRS:
-            text = f"{number} is {known.state} and cannot be answered with {facts.response_status}"
-            return _faulty("B03", text, number)
+            word = facts.response_status or ""
+            return _faulty("B03", number, *_CANNOT_ANSWER, known.state, word, place=_ANSWERED)
         # What the importing customs says is handed over as said; only our register does not follow it.
         return Settlement(verdict=Verdict.PROCEED, conflict=str(illegal))
     return Settlement(verdict=Verdict.PROCEED, changes=(_change(direction, number, state),), status=status)
@@ -222,9 +255,22 @@ def _change(
     )
 
 
-def _unknown(number: str) -> Settlement:
-    return _faulty("T09", f"no document with the number {number} is known here", number)
+def _unknown(number: str, place: Place | None = None) -> Settlement:
+    return _faulty("T09", number, *_NOT_KNOWN, place=place)
 
 
-def _faulty(rule: str, message: str, value: str) -> Settlement:
-    return Settlement(verdict=Verdict.FAULTY, problems=(Problem(rule=rule, message=message, value=value),))
+def _faulty(
+    rule: str, number: str, english: str, vietnamese: str, *more: str, place: Place | None = None
+) -> Settlement:
+    """Refuse a message; ``more`` fills what the sentences leave open behind the number."""
+    path, pointer = place or _NUMBER
+    problem = Problem(
+        rule=rule,
+        message=english.format(number, *more),
+        message_vi=vietnamese.format(number, *more),
+        box="head",
+        pointer=pointer,
+        path=path,
+        value=number,
+    )
+    return Settlement(verdict=Verdict.FAULTY, problems=(problem,))

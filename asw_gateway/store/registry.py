@@ -38,6 +38,9 @@ _RENEW = Statement(
             national_message_id=sql.coalesce(bindparam("new_national_id"), _d.c.national_message_id),
             functional_reference=sql.coalesce(bindparam("new_reference"), _d.c.functional_reference),
             valid_until_at=sql.coalesce(bindparam("new_validity"), _d.c.valid_until_at),
+            issued_at=sql.coalesce(bindparam("new_issue"), _d.c.issued_at),
+            marks=sql.coalesce(bindparam("new_marks"), _d.c.marks),
+            goods=sql.coalesce(bindparam("new_goods"), _d.c.goods),
             updated_at=bindparam("now"),
         )
         .returning(*_d.c)
@@ -100,6 +103,9 @@ class Document:
     valid_until_at: float | None
     created_at: float
     updated_at: float
+    issued_at: float | None = None
+    marks: str | None = None
+    goods: str | None = None
 
     @property
     def subject(self) -> str:
@@ -147,6 +153,9 @@ def put(
     national_message_id: str | None = None,
     functional_reference: str | None = None,
     valid_until_at: float | None = None,
+    issued_at: float | None = None,
+    marks: str | None = None,
+    goods: str | None = None,
 ) -> Document:
     """Record a document, or a new version of a known one; fields given as None keep what is known."""
     row = conn.row(
@@ -167,6 +176,9 @@ def put(
             "valid_until_at": valid_until_at,
             "created_at": now,
             "updated_at": now,
+            "issued_at": issued_at,
+            "marks": marks,
+            "goods": goods,
         },
     ) or conn.row(
         _RENEW,
@@ -182,6 +194,9 @@ def put(
             "new_national_id": national_message_id,
             "new_reference": functional_reference,
             "new_validity": valid_until_at,
+            "new_issue": issued_at,
+            "new_marks": marks,
+            "new_goods": goods,
             "now": now,
         },
     )

@@ -29,6 +29,7 @@ from asw_gateway.store.tables_records import (
     refusals,
     retention,
 )
+from asw_gateway.store.tables_rules import deadlines, document_draws
 
 __all__ = [
     "Key",
@@ -37,6 +38,8 @@ __all__ = [
     "body_chunk",
     "body_staging",
     "certificates",
+    "deadlines",
+    "document_draws",
     "document_versions",
     "documents",
     "feed",
@@ -57,5 +60,5 @@ __all__ = [
     "retention",
 ]
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The newest revision in migrations/versions; a database with a higher one is refused."""

@@ -60,6 +60,9 @@ documents = Table(
     Column("valid_until_at", Double, comment="end of validity, UTC epoch seconds"),
     Column("created_at", Double, nullable=False, comment="first known, UTC epoch seconds"),
     Column("updated_at", Double, nullable=False, comment="last change, UTC epoch seconds"),
+    Column("issued_at", Double, comment="day of issue, UTC epoch seconds"),
+    Column("marks", Text, comment="codes ticked on the form, blanks between; NULL = none"),
+    Column("goods", Text, comment="what it certifies, as commodity unit quantity lines; NULL = not kept"),
     UniqueConstraint("direction", "party", "document_type", "document_number", name="uq_documents"),
     Index("ix_documents_number", "document_number", "document_type"),
     Index(

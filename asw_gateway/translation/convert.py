@@ -97,6 +97,9 @@ def _read_facts(profile: Profile, kind: MessageKind, side: str, root: Any) -> Do
     for number, value in inventory_of(profile, kind, side, root).values:
         row = profile.rows[number]
         text = value.strip()
+        if row.fact == "marks":
+            facts["marks"] = (*facts.get("marks", ()), text)
+            continue
         if not row.fact or row.fact in facts or not text:
             continue
         if row.convert == "map" and side == "asean":

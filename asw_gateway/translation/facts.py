@@ -13,6 +13,7 @@ class DocumentFacts:
     origin_country / destination_country: who sends this message and who receives it (ISO 3166 alpha-2), so
     that routing is the same for a certificate and for the response that travels back.
     issued_at: UTC epoch seconds; a date without a time counts from midnight UTC.
+    marks: the codes ticked on the form (box 13 of a Form D), in their order.
     order_key_number: the number under which messages of one document are kept in order.
     """
 
@@ -29,6 +30,7 @@ class DocumentFacts:
     answers_reference: str | None = None
     response_function: str | None = None
     response_status: str | None = None
+    marks: tuple[str, ...] = ()
 
     @property
     def order_key_number(self) -> str:

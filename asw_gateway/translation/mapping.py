@@ -44,6 +44,7 @@ FACTS = (
     "answers_reference",
     "response_function",
     "response_status",
+    "marks",
 )
 _STEP = re.compile(r"^(@?[A-Za-z_][\w.-]*)(?:\[([A-Za-z]\w*)=([^\]/]+)\])?$")
 

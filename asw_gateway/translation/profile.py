@@ -19,15 +19,18 @@ from attrs import define, field, frozen
 from lxml import etree
 
 from .codelist import CodeList, CodeListFault, read_code_list
+from .goods import GoodsFault, GoodsFields, read_goods_fields
 from .inventory import Inventory, compile_headers, write_inventory_sheet
 from .kind import EFFECTS, MessageKind
 from .mapping import MappingFault, Row, read_rows
 from .rules import RuleSet, RulesFault, compile_rules
 from .schema import Element, SchemaFault, SchemaTree, compile_schema, parse_file
 from .stylesheet import OutsideRepetition, Sheet, write_stylesheet
+from .timers import Timer, TimerFault, read_timers
 from .tree import Node, build_tree
 
 MANIFEST = "profile.toml"
+TIMERS = "timers.csv"
 TEXTS = ("name", "document_type", "version", "procedure", "service", "title", "title_vi")
 SIDES = ("national", "asean")
 
@@ -93,6 +96,8 @@ class Profile:
     valid_until: date | None
     kinds: tuple[MessageKind, ...]
     rows: tuple[Row, ...] = field(repr=False)
+    goods: GoodsFields | None = field(repr=False)
+    timers: tuple[Timer, ...] = field(repr=False)
     codes: Mapping[str, CodeList] = field(repr=False)
     classes: Mapping[str, str] = field(repr=False)
     national_schema: str = field(repr=False)
@@ -108,6 +113,9 @@ class Profile:
 
     def kind(self, name: str) -> MessageKind | None:
         return next((kind for kind in self.kinds if kind.name == name), None)
+
+    def timer(self, id: str) -> Timer | None:
+        return next((timer for timer in self.timers if timer.id == id), None)
 
     def is_valid(self, on: date) -> bool:
         return (self.valid_from is None or self.valid_from <= on) and (
@@ -163,6 +171,8 @@ def load_profile(name: str, files: Mapping[str, bytes], reference: Mapping[str, 
     trees = _trees(kinds, rows, declarations, problems)
     if problems:
         raise ProfileFault(name, problems)
+    goods = _goods(manifest, rows, problems)
+    timers = _timers(manifest, everything, problems)
     values = {"customization_version": manifest["customization_version"]}
     sources = _stylesheets(kinds, codes, trees, declarations, values, problems)
     if problems:
@@ -174,6 +184,8 @@ def load_profile(name: str, files: Mapping[str, bytes], reference: Mapping[str, 
         valid_until=manifest.get("valid_until"),
         kinds=kinds,
         rows=rows,
+        goods=goods,
+        timers=timers,
         codes=codes,
         classes=_classes(everything),
         national_schema=manifest["national_schema"],
@@ -273,6 +285,29 @@ def _rows(
         except MappingFault as fault:
             problems.extend(FileProblem(*entry) for entry in fault.faults)
     return tuple(rows)
+
+
+def _goods(
+    manifest: Mapping[str, Any], rows: tuple[Row, ...], problems: list[FileProblem]
+) -> GoodsFields | None:
+    if "goods" not in manifest:
+        return None
+    try:
+        return read_goods_fields(manifest["goods"], rows)
+    except GoodsFault as fault:
+        problems.append(FileProblem(MANIFEST, 0, str(fault)))
+        return None
+
+
+def _timers(
+    manifest: Mapping[str, Any], files: Mapping[str, bytes], problems: list[FileProblem]
+) -> tuple[Timer, ...]:
+    try:
+        timers = read_timers(files[TIMERS]) if TIMERS in files else ()
+    except TimerFault as fault:
+        problems.append(FileProblem(TIMERS, fault.line, fault.message))
+        return ()
+    return tuple(timer for timer in timers if timer.document_type == manifest["document_type"])
 
 
 def _codes(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from asw_gateway.exchange.known_facts import store_problems
 from asw_gateway.messaging.xml import canonical, parse
 from asw_gateway.translation.convert import apply_rules, check_asean, check_national, to_asean, to_national
 from asw_gateway.translation.problem import Problem, blocking
@@ -61,12 +62,21 @@ def test_example(manifest: Path) -> None:
             )
             losses += [{"side": "national", "path": loss.path} for loss in translation.losses]
             assert canonical(parse(translation.document)) == canonical(flat(asean))
+    register = manifest.with_name("known.toml")
     if asean.exists():
         root = flat(asean)
         found = check_asean(profile, kind, root)
         if not blocking(found):
             found += apply_rules(profile, kind, root, on=expected["on"], own_country=expected["own_country"])
         problems += told("asean", found)
+        if register.exists():
+            facts = tomllib.loads(register.read_text())
+            problems += told(
+                "store",
+                store_problems(
+                    profile, kind, root, facts, own_country=expected["own_country"], on=expected["on"]
+                ),
+            )
         if not blocking(found):
             back = to_national(profile, kind, root, now=0)
             losses += [{"side": "asean", "path": loss.path} for loss in back.losses]
