@@ -96,8 +96,12 @@ def canonical(element: etree._Element, inclusive_prefixes: Sequence[str] = ()) -
     """Exclusive canonical form of an element without comments, as a signature covers it.
 
     ``inclusive_prefixes`` work only for prefixes that the element's own parser has met, so never use them on
-    trees built in memory.
+    trees built in memory. The tree may have been parsed in another thread.
     """
+    for prefix in inclusive_prefixes:
+        if prefix in element.nsmap:
+            # lxml drops, without a word, a prefix that this thread's dictionary of names does not hold.
+            parse(f'<{prefix}:met xmlns:{prefix}="urn:met"/>'.encode())
     return _canonical(element, list(inclusive_prefixes) or None)
 
 
