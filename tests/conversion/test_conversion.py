@@ -112,6 +112,8 @@ class ConversionTests(SynchronousTestCase):
         due = self.th.due()[0]
         self.vn.take(due)
         self.assertEqual(self.vn.inbound(1).ref_to_message_id, self.vn.outbound(sent.id).message_id)
+        # A response belongs to its request's conversation (eDelivery Common Profile TA19).
+        self.assertEqual(self.vn.inbound(1).conversation_id, self.th.inbound(1).conversation_id)
         self.assertEqual(self.vn.statuses()[-1], "rejected")
         self.assertEqual(self.vn.document("out", NUMBER), "REJ")
 
