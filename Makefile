@@ -1,4 +1,5 @@
 # make demo    the whole story on this machine, ends by itself      make run   the same, left running
+# make bench   messages a second and CPU per message beside the floor (make bench ARGS=--quick)
 # make test    everything CI runs: lint, types, tests
 # make lint | types | pytest | conformance | wheel | clean
 # make interop   our daemon against phase4, which is not ours (Java 17, Maven)
@@ -11,10 +12,10 @@ PY = $(VENV)/bin/python
 STAMP = $(VENV)/installed-by-make
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help demo run test lint types pytest conformance wheel interop install clean
+.PHONY: help demo run test lint types pytest conformance wheel interop bench install clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -3
+	@sed -n 's/^# //p' Makefile | head -4
 
 # --- set-up: nothing but Python, make and a package index -----------------------------------------------
 
@@ -62,6 +63,9 @@ conformance: $(STAMP)
 	@rm -f build/conformance/junit.xml
 	@$(PY) -m pytest -q --junitxml=build/conformance/junit.xml tests/conformance || true
 	@$(PY) -m tests.conformance.summary build/conformance/junit.xml
+
+bench: $(STAMP)
+	@$(PY) -m benchmarks.run $(ARGS)
 
 wheel: $(STAMP)
 	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/wheel . \

@@ -95,7 +95,7 @@ def calls_of(algorithm: str, directory: Path) -> dict[tuple[str, str], Callable[
     root: Any = etree.fromstring(document, parser)
     root.remove(root[-1])
     asserts = [assertion.failing for assertion in compiled.rules.phases.get(kind.phase, ())]
-    parameters = {
+    parameters: dict[str, Any] = {
         "kind": etree.XSLT.strparam(kind.name), "functional_reference": etree.XSLT.strparam("R"),
         "sender_country": etree.XSLT.strparam("VN"), "sender_agency": etree.XSLT.strparam(""),
     }  # fmt: skip
@@ -103,15 +103,18 @@ def calls_of(algorithm: str, directory: Path) -> dict[tuple[str, str], Callable[
     national: Any = to_national(root, kind=just_kind).getroot()
     soap, (part,) = split_body(prepared.sealed.content_type, prepared.sealed.body, Limits())
     receipt = received.receipt.body
+    signer: Any
+    key: Any
     signer, key = way.border.sender.identities.signing, way.border.sender.identities.signing.private_key
     public = signer.certificate.public_key()
     header_bytes = etree.tostring(_signed(soap)[1], method="c14n", exclusive=True)
     info_bytes = etree.tostring(_signed(soap)[0], method="c14n", exclusive=True)
-    if algorithm == "ecdsa":
-        scheme = (ec.ECDSA(hashes.SHA256()),)
-    else:
-        scheme = (padding.PKCS1v15(), hashes.SHA256())  # type: ignore[assignment]
-    signature = key.sign(info_bytes, *scheme)  # type: ignore[call-arg, arg-type]
+    schemes: dict[str, Any] = {
+        "ecdsa": (ec.ECDSA(hashes.SHA256()),),
+        "rsa": (padding.PKCS1v15(), hashes.SHA256()),
+    }
+    scheme = schemes[algorithm]
+    signature = key.sign(info_bytes, *scheme)
     packed = part.content
 
     def rules() -> None:
@@ -130,10 +133,10 @@ def calls_of(algorithm: str, directory: Path) -> dict[tuple[str, str], Callable[
         hashlib.sha256(packed).digest()
 
     def sign() -> object:
-        return key.sign(info_bytes, *scheme)  # type: ignore[call-arg, arg-type]
+        return key.sign(info_bytes, *scheme)
 
     def verify() -> object:
-        return public.verify(signature, info_bytes, *scheme)  # type: ignore[call-arg, arg-type, union-attr]
+        return public.verify(signature, info_bytes, *scheme)
 
     def validated(schema: Any, element: Any) -> Callable[[], object]:
         if not schema.validate(element):
@@ -141,7 +144,9 @@ def calls_of(algorithm: str, directory: Path) -> dict[tuple[str, str], Callable[
         return lambda: schema.validate(element)
 
     deliverable = len(national) and etree.tostring(national)
-    sizes = Sizes(national=way.raw[0], sealed=prepared.sealed.body, receipt=receipt, delivered=deliverable or b"")
+    sizes = Sizes(
+        national=way.raw[0], sealed=prepared.sealed.body, receipt=receipt, delivered=deliverable or b""
+    )
     tls = Records(directory)
     shared: dict[str, Callable[[], object]] = {
         "canonical document": c14n([root]),

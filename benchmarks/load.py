@@ -1,4 +1,4 @@
-"""A portal that hands in documents over kept mTLS connections, never more than so many unreceipted at once."""
+"""A portal that hands in documents over kept mTLS connections, so many unreceipted at once at most."""
 
 from __future__ import annotations
 

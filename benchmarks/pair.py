@@ -21,6 +21,7 @@ from simulators.world import World
 from simulators.world_files import Agreement, Site
 
 COUNTRIES = ("VN", "TH")
+MAIN_WINDOW = 32
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -57,7 +58,9 @@ class Store:
         self._engine: Any = None
         if url.startswith("sqlite"):
             path = url.removeprefix("sqlite:///")
-            self._sqlite = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5, check_same_thread=False)
+            self._sqlite = sqlite3.connect(
+                f"file:{path}?mode=ro", uri=True, timeout=5, check_same_thread=False
+            )
         else:
             self._engine = create_engine(url, isolation_level="AUTOCOMMIT", pool_size=1)
 
@@ -153,8 +156,11 @@ def running(directory: Path, setting: Setting, *, server: str | None = None) -> 
     )
     with BenchWorld(directory, countries=COUNTRIES, agreement=agreement) as world:
         world.write()
-        make_pki(world.directory / "pki", [site.name for site in world.sites.values()],
-                 use_rsa=setting.algorithm == "rsa")
+        make_pki(
+            world.directory / "pki",
+            [site.name for site in world.sites.values()],
+            use_rsa=setting.algorithm == "rsa",
+        )
         urls = {country: _database(site, setting, server) for country, site in world.sites.items()}
         try:
             for gateway in world.gateways.values():

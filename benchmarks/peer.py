@@ -2,11 +2,11 @@
 
     python -m benchmarks.peer [--messages 2000]
 
-phase4 to phase4 (interop/, nothing kept on the disk) after 2,000 warm-up messages, against us to us: the same
-sealed document, signed with RSA-2048, compressed, receipted, the receipt verified. Ours is durable: packed and
-queued in a store, claimed, sent, stored with its receipt at the other side, the outcome committed. Our messages
-carry ebMS's test service, so that the receiver does all that AS4 asks and delivers nothing. The ratio is CPU per
-message of both sides, theirs over ours.
+phase4 to phase4 (interop/, nothing kept on the disk) after 2,000 warm-up messages, against us to us: the
+same sealed document, signed with RSA-2048, compressed, receipted, the receipt verified. Ours is durable:
+packed and queued in a store, claimed, sent, stored with its receipt at the other side, the outcome
+committed. Our messages carry ebMS's test service, so that the receiver does all that AS4 asks and delivers
+nothing. The ratio is CPU per message of both sides, theirs over ours.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
     python -m benchmarks.run [--quick] [--engine sqlite] [--algorithm ecdsa] [--window 32] [--seconds 12]
 
-Two daemons (VN sends to TH) over loopback mTLS, every commit on the disk, each on a core of its own; this process
-is the portal: it submits over kept connections and looks into the stores from outside. The floor ratio compares
-CPU: what the floor's calls cost, measured in the same minute, over what both daemons used. Messages a second say
-how much of the machine was ours as well, which on a shared machine is another matter; both are written down.
+Two daemons (VN sends to TH) over loopback mTLS, every commit on the disk, each on a core of its own; this
+process is the portal: it submits over kept connections and looks into the stores from outside. The floor
+ratio compares CPU: what the floor's calls cost, measured in the same minute, over what both daemons used.
+Messages a second also tell how much of the machine was ours, which on a shared machine is another matter;
+both are written down.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import math
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -34,7 +36,9 @@ WARM_UP = 200
 REGRESSION = 0.8
 MAIN = Setting(engine="sqlite", algorithm="ecdsa", window=32)
 RSA = Setting(engine="sqlite", algorithm="rsa", window=32)
-GOALS = "floor 0.50 (ecdsa), 0.45 (rsa), phase4 3.0, reactor lag 50 ms, p99 at half load 5 x median alone, 150 MB"
+GOALS = (
+    "floor 0.50 (ecdsa), 0.45 (rsa), phase4 3.0, reactor lag 50 ms, p99 at half load 5 x median alone, 150 MB"
+)
 
 
 def settings(quick: bool) -> list[Setting]:
@@ -49,28 +53,33 @@ def settings(quick: bool) -> list[Setting]:
     ]
 
 
-def measure(pair: Pair, setting: Setting, seconds: float, *, first: int = 1, per_second: float = 0.0) -> dict[str, Any]:
-    """Send for some seconds, wait until all is at rest, and say what it took."""
+def measure(
+    pair: Pair, setting: Setting, seconds: float, *, first: int = 1, per_second: float = 0.0, resting: int = 0
+) -> dict[str, Any]:
+    """Send for some seconds, wait until all is at rest but `resting` older rows, and say what it took."""
     world, sender, receiver = pair.world, pair.stores["VN"], pair.stores["TH"]
     alone = setting.window == 1
     load = Load(
-        world.sites["VN"], world.directory / "pki", sender,
+        world.sites["VN"],
+        world.directory / "pki",
+        sender,
         connections=1 if alone else min(16, setting.window),
-        outstanding=1 if alone else 3 * setting.window, per_second=per_second,
-    )  # fmt: skip
+        outstanding=1 if alone else 3 * setting.window,
+        per_second=per_second,
+    )
     now = time.time() // 60 * 60
     try:
         if not per_second:
             warm = range(first, first + (20 if alone else WARM_UP))
             load.run(material.form_d(number, now=now) for number in warm)
-            wait_at_rest(sender, receiver)
+            wait_at_rest(sender, receiver, base=resting)
             first = warm.stop
         before, base, began = pair.snapshot(), sender.last_outbound(), time.monotonic()
         submitted = load.run(
             (material.form_d(number, now=now) for number in range(first, first + 90_000)),
             until=lambda: time.monotonic() - began > seconds,
         )
-        wait_at_rest(sender, receiver)
+        wait_at_rest(sender, receiver, base=resting)
         took, after = time.monotonic() - began, pair.snapshot()
     finally:
         load.close()
@@ -80,20 +89,26 @@ def measure(pair: Pair, setting: Setting, seconds: float, *, first: int = 1, per
         raise SystemExit(f"bench: {submitted} submitted, {len(delivered)} delivered")
     times = [row[1] - row[0] for row in delivered]
     found: dict[str, Any] = {
-        "engine": setting.engine, "algorithm": setting.algorithm, "window": setting.window, "messages": submitted,
-        "seconds": round(took, 2), "per_second": round(submitted / took, 1),
+        "engine": setting.engine,
+        "algorithm": setting.algorithm,
+        "window": setting.window,
+        "messages": submitted,
+        "seconds": round(took, 2),
+        "per_second": round(submitted / took, 1),
         "retried": sum(1 for row in rows if row[3] > 1),
         "receipt_seconds": {f"p{share}": round(percentile(times, share / 100), 4) for share in (50, 95, 99)},
         "resident_megabytes": {c: round(value) for c, value in pair.resident_megabytes().items()},
         "next": first + submitted,
-    }  # fmt: skip
+    }
     for country in COUNTRIES:
         spent = difference(after.cpu[country], before.cpu[country])
         counted = difference(after.metrics[country], before.metrics[country])
         found[country] = {
             "cpu_ms": round(spent.pop("all") / submitted * 1e3, 3),
             "cpu_ms_by_thread": {
-                name: round(value / submitted * 1e3, 3) for name, value in sorted(spent.items()) if value > 1e-3
+                name: round(value / submitted * 1e3, 3)
+                for name, value in sorted(spent.items())
+                if value > 1e-3
             },
             "commits": round(counted.get("asw_database_group_commit_units_count", 0) / submitted, 3),
             "units": round(counted.get("asw_database_group_commit_units_sum", 0) / submitted, 3),
@@ -119,10 +134,17 @@ def histogram_quantile(counted: dict[str, float], name: str, share: float) -> fl
 def run(asked: list[Setting], seconds: float, *, quick: bool, with_peer: bool) -> dict[str, Any]:
     """Everything, as one JSON value."""
     results: dict[str, Any] = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ"), "commit": commit(),
-        "machine": floor.machine(), "cores": len(os.sched_getaffinity(0)), "load_before": os.getloadavg()[0],
-        "python": platform.python_version(), "rows": [], "floor": {}, "goals": GOALS, "missing": {},
-    }  # fmt: skip
+        "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ"),
+        "commit": commit(),
+        "machine": floor.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load_before": os.getloadavg()[0],
+        "python": platform.python_version(),
+        "rows": [],
+        "floor": {},
+        "goals": GOALS,
+        "missing": {},
+    }
     rounds = 3 if quick else 7
     with ExitStack() as stack:
         server: str | None = None
@@ -142,19 +164,23 @@ def run(asked: list[Setting], seconds: float, *, quick: bool, with_peer: bool) -
             row["floor_ratio"] = round(least / 1e3 / row["cpu_ms"], 3)
             row["floor_per_second"] = round(floor.CORES * 1e6 / least)
             row["throughput_ratio"] = round(row["per_second"] / row["floor_per_second"], 3)
-            results["floor"][setting.algorithm] = {f"{s} {n}": round(us, 1) for (s, n), us in after.parts.items()}
+            results["floor"][setting.algorithm] = {
+                f"{s} {n}": round(us, 1) for (s, n), us in after.parts.items()
+            }
             results["rows"].append(row)
             print(line(row), flush=True)
     results["stages"] = {name: stages.measure(name, 100 if quick else 300) for name in material.ALGORITHMS}
     results["transport"] = transport.measure(WORK / "transport", 1.0 if quick else 3.0)
-    results["phase4"] = peer.measure(WORK / "phase4") if with_peer else {"skipped": "not asked for (--no-peer or --quick)"}
+    results["phase4"] = (
+        peer.measure(WORK / "phase4") if with_peer else {"skipped": "not asked for (--no-peer or --quick)"}
+    )
     results["load_after"] = os.getloadavg()[0]
     return results
 
 
 HEADER = (
-    f"{'engine':<11}{'keys':<6}{'window':>6}{'msg/s':>8}{'CPU ms VN':>11}{'CPU ms TH':>11}{'p50 s':>8}{'p99 s':>8}"
-    f"{'commits':>12}{'lag p99':>9}{'MB':>9}{'floor us':>9}{'ratio':>7}"
+    f"{'engine':<11}{'keys':<6}{'window':>6}{'msg/s':>8}{'CPU ms VN':>11}{'CPU ms TH':>11}{'p50 s':>8}"
+    f"{'p99 s':>8}{'commits':>12}{'lag p99':>9}{'MB':>9}{'floor us':>9}{'ratio':>7}"
 )
 
 
@@ -172,7 +198,7 @@ def line(row: dict[str, Any]) -> str:
 
 
 def by_part(row: dict[str, Any]) -> list[str]:
-    """CPU per message of each side by thread: reactor = TLS, HTTP and Python; database = SQL; workers = the rest."""
+    """CPU per message by thread: reactor is TLS, HTTP and Python, database SQL, workers all the rest."""
     found = []
     for country in COUNTRIES:
         threads = ", ".join(f"{name} {ms:.2f}" for name, ms in row[country]["cpu_ms_by_thread"].items())
@@ -207,9 +233,7 @@ def goals(results: dict[str, Any]) -> list[tuple[str, bool, str]]:
 
 def last_ratios() -> tuple[str, dict[str, float]]:
     """The ratios of the newest committed result, and its file."""
-    known = subprocess.run(  # noqa: S603
-        ["git", "ls-files", "benchmarks/results"], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    ).stdout.split()  # noqa: S607
+    known = _git("ls-files", "benchmarks/results").split()
     for name in sorted((name for name in known if "-bench-" in name), reverse=True):
         ratios = json.loads((REPOSITORY / name).read_text(encoding="utf-8")).get("ratios")
         if ratios:
@@ -219,9 +243,13 @@ def last_ratios() -> tuple[str, dict[str, float]]:
 
 def commit() -> str:
     """The short name of the commit, with + when files differ from it."""
-    asked = ["git", "describe", "--always", "--dirty=+", "--abbrev=8", "--exclude=*"]
-    found = subprocess.run(asked, cwd=REPOSITORY, capture_output=True, text=True, check=False)  # noqa: S603
-    return found.stdout.strip() or "unknown"
+    return _git("describe", "--always", "--dirty=+", "--abbrev=8", "--exclude=*").strip() or "unknown"
+
+
+def _git(*words: str) -> str:
+    command = [shutil.which("git") or "git", *words]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)  # noqa: S603
+    return done.stdout
 
 
 def keep(kind: str, results: dict[str, Any]) -> Path:
@@ -257,7 +285,9 @@ def main() -> int:
     main_row = rows.get(("sqlite", "ecdsa", 32)) or results["rows"][0]
     print("\nCPU by thread, " + line(main_row).strip())
     print("\n".join(by_part(main_row)))
-    ratios = {f"floor {r['engine']} {r['algorithm']} {r['window']}": r["floor_ratio"] for r in results["rows"]}
+    ratios = {
+        f"floor {r['engine']} {r['algorithm']} {r['window']}": r["floor_ratio"] for r in results["rows"]
+    }
     if "ratio" in results["phase4"]:
         ratios["phase4"] = results["phase4"]["ratio"]
     results["ratios"] = ratios

@@ -1,6 +1,6 @@
 """The transport floor: a bare echo over mutual TLS, as grade `http.server` would be, without any gateway.
 
-    python -m benchmarks.transport [--seconds 3]
+python -m benchmarks.transport [--seconds 3]
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pathlib import Path
 from certs.make_dev_pki import make_pki
 
 REQUEST_BYTES, ANSWER_BYTES = 7_000, 4_600
-_HEAD = b"POST /as4 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n"
-_ANSWER_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n"
+_FIELDS = b"Content-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n"
+_HEAD = b"POST /as4 HTTP/1.1\r\nHost: localhost\r\n" + _FIELDS
+_ANSWER_HEAD = b"HTTP/1.1 200 OK\r\n" + _FIELDS
 
 
 def measure(directory: Path, seconds: float) -> dict[str, float]:
