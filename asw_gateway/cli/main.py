@@ -18,10 +18,11 @@ from asw_gateway.cli.output import Output
 
 COMMANDS = {
     "check-config": ("asw_gateway.cli.check_config", "Check gateway.toml and its partner files."),
-    "db": ("asw_gateway.cli.db", "Look at the schema of the store, and upgrade it."),
+    "db": ("asw_gateway.cli.db", "Upgrade the store, back it up, restore it."),
     "evidence": ("asw_gateway.cli.evidence", "Check the evidence that the gateway keeps."),
     "inbox": ("asw_gateway.cli.inbox", "List what came from partners."),
     "messages": ("asw_gateway.cli.messages", "Find messages; replay, discard or cancel one."),
+    "overdue": ("asw_gateway.cli.overdue", "List answers that are overdue."),
     "partners": ("asw_gateway.cli.partners", "Look at partners; suspend, resume, ping or wake one."),
     "pki": ("asw_gateway.cli.pki", "Look at certificates."),
     "profile": ("asw_gateway.cli.profile", "Check, try, compare and publish document types."),
