@@ -6,10 +6,11 @@ It shares no code with the gateway and looks into no database: a ledger is what 
 dump is every entry that the party's gateway offers at the end.  A "document" is anything submitted as 10/xx.
 
     lost        an id answered 99 that is neither on the other portal's feed nor ended by a final word
-                (rejected, failed, expired, cancelled) on the sender's; or a feed entry that was offered once
+                (rejected, failed, expired, cancelled) on the sender's, nor answered there by the partner's
+                technical error about that document; or a feed entry that was offered once
                 and is gone, or is not readable, or was never offered to its portal
     duplicated  a second feed entry for the same (party, messageId), the same entry id or sequence, or the
-                same document (number, function) beyond what was submitted
+                same document (number, function; so the same digest too) beyond what was submitted
     reordered   within one document type and number, an entry that came after one submitted later
     stray       an entry for something that was never submitted, was refused with 00, or was told as rejected
     unfinished  a submission without any answer, or without a final word on the sender's feed, or an entry
@@ -249,8 +250,14 @@ def _check_crossings(
                 _unfinished(report, f"{party}: {submission.message_id} has no final word on its feed")
             due[submission.key].append(submission)
 
+    answered = _technical_errors(entries)
     for key, expected in due.items():
         for submission in expected[len(arrived.get(key, ())) :]:
+            about = (key[0], key[2], key[4])
+            if answered[about] > 0:  # arrived, and the partner's gateway said what is wrong with it
+                answered[about] -= 1
+                report.failed += 1
+                continue
             _lost(
                 report,
                 f"{_name(key)}: {submission.message_id} was answered 99 and is not on the feed of {key[1]}",
@@ -268,6 +275,16 @@ def _check_crossings(
         else:
             report.documents += len(found)
     _check_order(report, submissions, entries)
+
+
+def _technical_errors(entries: Mapping[str, Sequence[Entry]]) -> Counter[tuple[str, str, str]]:
+    """How many of a party's own documents were answered by a technical error: by (party, type, number)."""
+    return Counter(
+        (party, entry.facts.document_type, entry.facts.number)
+        for party, found in entries.items()
+        for entry in found
+        if entry.facts.content == TECHNICAL_ERROR
+    )
 
 
 def _check_order(

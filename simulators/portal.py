@@ -30,7 +30,7 @@ from typing import Any, Protocol
 from uuid import NAMESPACE_URL, uuid5
 
 from attrs import frozen
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, FirstError, gatherResults
 from twisted.internet.task import deferLater, react
 from twisted.python.failure import Failure
 
@@ -39,6 +39,9 @@ from simulators.facts import Facts, read_facts, withdrawn_by
 from simulators.ledger import Ledger, read_ledger, write_file_durably
 from simulators.office import CustomsOffice
 from simulators.portal_client import Answer, FeedEntry, FeedUnavailable, PortalClient
+
+ACKNOWLEDGEMENTS = 3
+"""On their way at the same time: one connection less than the client keeps."""
 
 
 class Office(Protocol):
@@ -101,6 +104,7 @@ class PortalSimulator:
         self._reply_seconds = reply_seconds
         self._desk: dict[Path, tuple[float, str]] = {}
         self._outgoing: dict[Path, Waiting] = {}
+        self._acknowledging = DeferredSemaphore(ACKNOWLEDGEMENTS)
         self._running: list[Deferred[None]] = []
         self._submitting: dict[Path, Deferred[None]] = {}
         self._busy_keys: set[tuple[str, str]] = set()
@@ -140,7 +144,7 @@ class PortalSimulator:
         self._answered: set[str] = set()
         self._attempts: dict[str, int] = {}
         self._seen: set[tuple[int, str]] = set()
-        self._after = 0
+        open_entries: set[int] = set()
         for record in read_ledger(path):
             match record["event"]:
                 case "planned":
@@ -151,8 +155,11 @@ class PortalSimulator:
                     self._answered.add(record["message_id"])
                 case "entry":
                     self._seen.add((record["sequence"], record["id"]))
+                    open_entries.add(record["sequence"])
                 case "acknowledged":
-                    self._after = max(self._after, record["sequence"])
+                    open_entries.discard(record["sequence"])
+        # Of one page some may be acknowledged and some not: all from the first open one on are read again.
+        self._after = min(open_entries, default=max((each for each, _ in self._seen), default=0) + 1) - 1
 
     # --- our documents
 
@@ -246,13 +253,25 @@ class PortalSimulator:
     async def _read_all(self) -> None:
         while True:
             try:
-                for entry in await self._feed.read(self._after, wait_seconds=self._poll_seconds):
-                    result, detail = self._take(entry)
-                    await self._feed.acknowledge(entry.sequence, result, detail)
-                    self._ledger.write("acknowledged", sequence=entry.sequence, result=result)
-                    self._after = entry.sequence
+                page = await self._feed.read(self._after, wait_seconds=self._poll_seconds)
+                taken = [(entry, *self._take(entry)) for entry in page]
+                await gatherResults([self._acknowledge(*each) for each in taken], consumeErrors=True)
+                if page:
+                    self._after = page[-1].sequence
+            except FirstError as first:
+                if first.subFailure.check(FeedUnavailable, CancelledError) is None:
+                    first.subFailure.raiseException()
+                await self._sleep(self._retry_seconds)
             except FeedUnavailable:
                 await self._sleep(self._retry_seconds)
+
+    def _acknowledge(self, entry: FeedEntry, result: str, detail: str) -> Deferred[None]:
+        async def acknowledge() -> None:
+            await self._feed.acknowledge(entry.sequence, result, detail)
+            self._ledger.write("acknowledged", sequence=entry.sequence, result=result)
+
+        running: Deferred[None] = self._acknowledging.run(lambda: Deferred.fromCoroutine(acknowledge()))
+        return running
 
     def _take(self, entry: FeedEntry) -> tuple[str, str]:
         """Put on disk what must be there before the acknowledgement; returns its result and detail."""

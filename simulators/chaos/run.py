@@ -29,6 +29,8 @@ from simulators.traffic import Posted
 from simulators.world import free_ports, read_feed
 
 TICK_SECONDS = 0.05
+MOST_WAITING = 80
+"""Accepted messages of one party without a final word."""
 
 
 @frozen(kw_only=True)
@@ -78,7 +80,7 @@ class Run:
         self._act_numbers = numbers()
         self._lock = threading.Lock()
         self._cards: list[Card] = []
-        self._began = time.monotonic()
+        self._began = self._ready_at = time.monotonic()
         self._told_at = 0.0
         self._tallies: dict[str, Tally] = {}
 
@@ -187,7 +189,8 @@ class Run:
     # --- the time of faults
 
     def _break_things(self) -> None:
-        next_fault = time.monotonic() + 2.0
+        self._ready_at = time.monotonic()
+        next_fault = self._ready_at + 2.0
         while not self._over():
             self._tick()
             self._feed()
@@ -198,7 +201,8 @@ class Run:
     def _over(self) -> bool:
         elapsed = time.monotonic() - self._began
         done = self.verdict.faults.total() >= self._aim.faults and self.crossed >= self._aim.messages
-        return elapsed >= self._aim.fault_seconds or (done and elapsed >= self._aim.least_seconds)
+        long_enough = time.monotonic() - self._ready_at >= self._aim.least_seconds
+        return elapsed >= self._aim.fault_seconds or (done and long_enough)
 
     @property
     def crossed(self) -> int:
@@ -216,10 +220,14 @@ class Run:
             self._cards.insert(0, card)
 
     def _feed(self) -> None:
+        """Keep every portal busy, but no queue longer than can be drained in time."""
         for pair in self.pairs:
+            waiting = self._tallies[pair.name].waiting()
             for country, party in pair.parties.items():
-                if sum(1 for _ in party.outgoing.glob("*.xml")) < 16:
-                    self._write_some(pair, country, pair.across_from(party).country)
+                across = pair.across_from(party).country
+                full = waiting[f"{country}→{across}"] >= MOST_WAITING
+                if not full and sum(1 for _ in party.outgoing.glob("*.xml")) < 12:
+                    self._write_some(pair, country, across)
 
     def _write_some(self, pair: Pair, origin: str, destination: str) -> None:
         """A few keys, some of them with several messages that follow at once."""

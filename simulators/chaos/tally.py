@@ -10,6 +10,7 @@ from typing import Any
 from simulators.facts import ENDED, RECEIPTED, TECHNICAL_ERROR
 from simulators.watch import Tail
 
+Submission = tuple[str, str]  # party, messageId
 Crossing = tuple[str, str, str, str, str]  # from, to, function, number, status
 
 
@@ -24,10 +25,12 @@ class Tally:
         self.planned = 0
         self.refused = 0
         self.crossed = 0
-        self._unanswered: set[tuple[str, str]] = set()
-        self._no_word: dict[tuple[str, str], Crossing] = {}
-        self._crossings: dict[tuple[str, str], Crossing] = {}
+        self._crossings: dict[Submission, Crossing] = {}
+        self._answers: dict[Submission, str] = {}
+        self._words: dict[Submission, str] = {}
+        self._no_word: set[Submission] = set()
         self._on_the_way: Counter[Crossing] = Counter()
+        self._answered_by_error: Counter[tuple[str, str]] = Counter()
         self._entries: dict[str, set[int]] = {party: set() for party in ledgers}
 
     def refresh(self) -> None:
@@ -38,25 +41,28 @@ class Tally:
     @property
     def open(self) -> Counter[str]:
         """What is still to come, by kind; empty when all is settled."""
+        missing: Counter[tuple[str, str]] = Counter()
+        for crossing, many in self._on_the_way.items():
+            if many > 0:
+                missing[crossing[0], crossing[3]] += many
         found = Counter(
-            unanswered=len(self._unanswered),
+            unanswered=len(self._crossings) - len(self._answers),
             without_final_word=len(self._no_word),
-            receipted_not_on_feed=sum(max(0, many) for many in self._on_the_way.values()),
+            receipted_not_on_feed=(missing - self._answered_by_error).total(),
             not_acknowledged=sum(map(len, self._entries.values())),
         )
         return +found
 
     def waiting(self) -> Counter[str]:
         """Accepted and without a final word, by way."""
-        return Counter(f"{one[0]}→{one[1]}" for one in self._no_word.values())
+        ways = (self._crossings[submission] for submission in self._no_word)
+        return Counter(f"{way[0]}→{way[1]}" for way in ways)
 
     def _read(self, party: str, record: Mapping[str, Any]) -> None:
         match record["event"]:
             case "planned":
                 self.planned += 1
-                key = party, record["message_id"]
-                self._unanswered.add(key)
-                self._crossings[key] = (
+                self._crossings[party, record["message_id"]] = (
                     party,
                     record["destination"],
                     record["function"],
@@ -65,11 +71,9 @@ class Tally:
                 )
             case "answer":
                 key = party, record["message_id"]
-                self._unanswered.discard(key)
-                if record["function"] == "99":
-                    self._no_word[key] = self._crossings[key]
-                else:
-                    self.refused += 1
+                self._answers[key] = record["function"]
+                self.refused += record["function"] == "00"
+                self._look(key)
             case "entry":
                 self._entries[party].add(record["sequence"])
                 self._entry(party, record)
@@ -77,18 +81,25 @@ class Tally:
                 self._entries[party].discard(record["sequence"])
 
     def _entry(self, party: str, record: Mapping[str, Any]) -> None:
-        key = party, record["about"]
-        if record["type"] == "21" and key in self._crossings:
-            word = record["status"]
-            if word == RECEIPTED:
-                self._on_the_way[self._crossings[key]] += 1
-                self._no_word.pop(key, None)
-            elif word in ENDED:
-                self._no_word.pop(key, None)
-                if word == "rejected":
-                    self._on_the_way[self._crossings[key]] -= 1
-        elif record["type"] == "20" and record["content"] != TECHNICAL_ERROR:
+        key, word = (party, record["about"]), record["status"]
+        if record["content"] == TECHNICAL_ERROR:
+            self._answered_by_error[party, record["number"]] += 1
+        elif record["type"] == "20":
             self.crossed += 1
             self._on_the_way[
                 record["origin"], party, record["function"], record["number"], record["status"]
             ] -= 1
+        elif key in self._crossings and (word == RECEIPTED or word in ENDED):
+            if word == RECEIPTED and self._words.get(key) != RECEIPTED:
+                self._on_the_way[self._crossings[key]] += 1
+            elif word == "rejected" and self._words.get(key) == RECEIPTED:
+                self._on_the_way[self._crossings[key]] -= 1
+            self._words[key] = word
+            self._look(key)
+
+    def _look(self, key: Submission) -> None:
+        """A word on the feed may come before the answer to the submission that it is about."""
+        if self._answers.get(key) == "99" and key not in self._words:
+            self._no_word.add(key)
+        else:
+            self._no_word.discard(key)

@@ -70,6 +70,35 @@ def test_a_planted_loss_is_found(plant: Callable[[Story], None]) -> None:
     assert any("lost" in finding for finding in report.findings)
 
 
+def refuse_at_the_other_end(story: Story, *, number: str) -> None:
+    """Receipted, and then answered by the partner's gateway with a technical error about `number`."""
+    story.submit("too late", "VN-TH 26/01/00004", function="03")
+    story.tell("too late", "receipted")
+    text = envelope(
+        "e1", number=number, type="20", function="10", origin="", destination="", content="TechnicalError"
+    )
+    story.feed("VN", text)
+
+
+def test_what_the_partner_answered_with_a_technical_error_is_not_lost() -> None:
+    story = clean_story()
+    refuse_at_the_other_end(story, number="VN-TH 26/01/00004")
+    report = check(story.records())
+    assert report.findings == []
+    assert report.failed == 2
+
+
+def test_a_technical_error_excuses_one_document_and_no_other() -> None:
+    story = clean_story()
+    refuse_at_the_other_end(story, number="VN-TH 26/01/00003")
+    assert check(story.records()).lost == 1
+    story = clean_story()
+    refuse_at_the_other_end(story, number="VN-TH 26/01/00004")
+    story.submit("gone", "VN-TH 26/01/00004", function="03")
+    story.tell("gone", "receipted")
+    assert check(story.records()).lost == 1
+
+
 def double_under_a_new_id(story: Story) -> None:
     story.deliver("VN-TH 26/01/00003")
 

