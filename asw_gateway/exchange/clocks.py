@@ -74,6 +74,15 @@ def deadlines(timers: Iterable[Timer], kind: str, begun_at: float) -> tuple[Dead
     )
 
 
+def waiting_times(timers: Iterable[Timer]) -> tuple[tuple[str, str, float], ...]:
+    """Give (rule, document type, seconds) of what a partner's document may wait for a customs response."""
+    return tuple(
+        (timer.id, timer.document_type, timer.days * DAY_SECONDS)
+        for timer in timers
+        if timer.id == REJECTION and timer.days
+    )
+
+
 def ended(timers: Iterable[Timer], kind: str) -> tuple[str, ...]:
     """Give the ids of the timers that a message of this kind stops."""
     return tuple(timer.id for timer in timers if kind in timer.stops)

@@ -166,6 +166,12 @@ class Metrics:
             party="party",
             use="use",
         )
+        self.overdue = self._gauge(
+            "overdue_documents",
+            "Documents and requests whose answer is overdue by the agreement's clocks.",
+            zero=False,
+            rule="rule",
+        )
         self.reactor_lag = self._histogram(
             "reactor_lag_seconds", "How late the reactor runs a timed call.", _SECONDS
         )

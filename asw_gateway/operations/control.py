@@ -21,6 +21,7 @@ from typing import Any
 
 from attrs import asdict
 
+from asw_gateway.exchange.validity_question import BadQuestion, answer, read_question
 from asw_gateway.logs import Log
 from asw_gateway.operations import acts, views
 from asw_gateway.operations.finding import find_message
@@ -35,6 +36,7 @@ from asw_gateway.operations.requests import (
     operator_name,
     order_of,
 )
+from asw_gateway.store import deadlines, validity
 from asw_gateway.store.database import Database
 from asw_gateway.store.transaction import Transaction
 from asw_gateway.web import Handler, Route, WebAnswer, WebRequest, json_answer, problem
@@ -73,7 +75,9 @@ class Control:
             "/v1/messages": self.messages,
             "/v1/messages/dead": self.dead,
             "/v1/message": self.message,
+            "/v1/validity": self.validity,
             "/v1/feed/unacknowledged": self.unacknowledged,
+            "/v1/overdue": self.overdue,
         }
         does: dict[str, Handler] = {
             **self._partners.addresses(),
@@ -137,6 +141,24 @@ class Control:
     async def unacknowledged(self, request: WebRequest) -> WebAnswer:
         """Feed entries that the portal has not confirmed."""
         return json_answer(await self._database.read(views.unacknowledged, _limit(request)))
+
+    async def overdue(self, request: WebRequest) -> WebAnswer:
+        """What the clocks of the agreements say is overdue."""
+        found = await self._database.read(
+            deadlines.overdue, self._surroundings().waiting_times, self._now(), _limit(request)
+        )
+        return json_answer([asdict(one) for one in found])
+
+    async def validity(self, request: WebRequest) -> WebAnswer:
+        """Whether a certificate was valid at a moment, and by what evidence."""
+        try:
+            question = read_question(request.query)
+        except BadQuestion as fault:
+            raise BadRequest(str(fault)) from None
+        told = answer(question, await self._database.read(validity.stories, question.number))
+        if told is None:
+            return problem(404, "Not Found", "No certificate of that number and date is known.")
+        return json_answer(told)
 
     async def message(self, request: WebRequest) -> WebAnswer:
         """One message."""

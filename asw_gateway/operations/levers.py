@@ -13,6 +13,7 @@ from asw_gateway.exchange.outcome import Outcome
 from asw_gateway.messaging.party import Partner
 from asw_gateway.operations.acts import NotDead
 from asw_gateway.operations.requests import BadRequest
+from asw_gateway.store import deadlines
 from asw_gateway.web import Handler, WebAnswer, WebRequest, problem
 
 
@@ -54,6 +55,7 @@ class Surroundings:
 
     own: OwnGateway
     partners: Mapping[str, Partner] = field(repr=False)
+    waiting_times: tuple[deadlines.Period, ...] = ()
 
 
 class Unknown(Exception):

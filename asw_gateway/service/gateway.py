@@ -31,6 +31,7 @@ from asw_gateway.portal.routes import portal_routes
 from asw_gateway.portal.status import StatusQuery
 from asw_gateway.portal.submit import Submissions
 from asw_gateway.schedule import Duties, Schedule
+from asw_gateway.schedule.deadlines import DeadlineDuties, periods
 from asw_gateway.schedule.duties import Certificates
 from asw_gateway.service.checks import readiness
 from asw_gateway.service.links import Link, Tools, link
@@ -215,8 +216,14 @@ class Gateway(Service):
             end_parking=self._conversion.end_parking,
             periods=lambda: _periods(current().config),
         )
+        clocks = DeadlineDuties(
+            database=tools.database,
+            timers=lambda: current().timers(),
+            metrics=self.metrics,
+            now=self._now,
+        )
         self._schedule = Schedule(
-            duties.jobs(),
+            (*duties.jobs(), *clocks.jobs()),
             database=tools.database,
             node=tools.database.node,
             now=self._now,
@@ -308,7 +315,11 @@ class Gateway(Service):
     def _control(self) -> Control:
         return Control(
             database=self._tools.database,
-            surroundings=lambda: Surroundings(own=self._standing.own, partners=self._standing.partners),
+            surroundings=lambda: Surroundings(
+                own=self._standing.own,
+                partners=self._standing.partners,
+                waiting_times=periods(self._standing.timers()),
+            ),
             running=Running(version=__version__, node=self._standing.config.node, started_at=self._now()),
             levers=Levers(
                 ping=self._ping,

@@ -20,6 +20,7 @@ from asw_gateway.tls import KeyPair
 from asw_gateway.translation.catalogue import Catalogue
 from asw_gateway.translation.envelope import Organisation
 from asw_gateway.translation.profile import FileProblem, Profile, ProfileFault, load_profile
+from asw_gateway.translation.timers import Timer
 
 
 @frozen(kw_only=True)
@@ -66,6 +67,13 @@ class Standing:
     def procedures(self) -> Mapping[str, str]:
         """National procedure code to document type."""
         return {profile.procedure: profile.document_type for profile in self.catalogue.profiles}
+
+    def timers(self) -> tuple[Timer, ...]:
+        """The clocks of every document type, those of its newest profile."""
+        found: dict[tuple[str, str], Timer] = {}
+        for profile in reversed(self.catalogue.profiles):
+            found |= {(timer.document_type, timer.id): timer for timer in profile.timers}
+        return tuple(found.values())
 
     def message_types(self) -> list[str]:
         """Every `<document type>/<kind>`, the values of the metric label."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from attrs import frozen
 from sqlalchemy import bindparam, literal_column, select, update
@@ -67,6 +67,15 @@ class Overdue:
     document_type: str
     document_number: str
     due_at: float
+
+
+@frozen(kw_only=True)
+class Period:
+    """How long a partner's document of a type may wait for its first answer, by a rule."""
+
+    rule: str
+    document_type: str
+    seconds: float
 
 
 @frozen(kw_only=True)
@@ -135,16 +144,31 @@ def over(conn: Transaction, now: float, limit: int) -> list[Overdue]:
     ]
 
 
-def unanswered(
-    conn: Transaction, document_type: str, received_before: float, limit: int
-) -> list[tuple[str, str, str, float]]:
-    """Partners' documents without an answer: (party, type, number, received_at), oldest validity first."""
+def unanswered(conn: Transaction, period: Period, now: float, limit: int) -> list[Overdue]:
+    """Partners' documents that nobody here has answered within a period, oldest validity first."""
+    rows = conn.rows(
+        _UNANSWERED,
+        {"in_type": period.document_type, "before": now - period.seconds, "most": limit},
+    )
     return [
-        (party, kind, number, created_at)
-        for _, party, kind, number, created_at in conn.rows(
-            _UNANSWERED, {"in_type": document_type, "before": received_before, "most": limit}
+        Overdue(
+            rule=period.rule,
+            direction="in",
+            party=party,
+            document_type=kind,
+            document_number=number,
+            due_at=created_at + period.seconds,
         )
+        for _, party, kind, number, created_at in rows
     ]
+
+
+def overdue(conn: Transaction, periods: Iterable[Period], now: float, limit: int) -> list[Overdue]:
+    """Everything whose time is over, at most `limit` a rule, the oldest first."""
+    found = over(conn, now, limit)
+    for period in periods:
+        found += unanswered(conn, period, now, limit)
+    return sorted(found, key=lambda one: one.due_at)
 
 
 def expired(conn: Transaction, now: float, limit: int) -> list[Expired]:
