@@ -45,6 +45,18 @@ EVENTS = _catalogue(
     ),
     Event("certificate-expiring", "warn", "a certificate ends soon", ("party", "use", "not_after", "days")),
     Event("certificate-expired", "error", "a certificate has ended", ("party", "use", "not_after")),
+    Event(
+        "revocation-learnt",
+        "warn",
+        "an issuer says something new about a partner's certificate",
+        ("party", "use", "fingerprint", "state", "source"),
+    ),
+    Event(
+        "revocation-not-learnt",
+        "warn",
+        "a revocation list or responder told nothing",
+        ("party", "source", "detail"),
+    ),
     # our side: the portal
     Event(
         "submission-accepted",

@@ -24,6 +24,7 @@ from asw_gateway.messaging.pmode import (
     ReceptionAwareness,
     SecurityProfile,
 )
+from asw_gateway.messaging.revocation import MODES, RevocationPolicy
 from asw_gateway.tls.files import Certificate, key_fits, suitable_algorithm
 
 _DAY = 86400.0
@@ -35,6 +36,7 @@ def read_partner(root: Section, own_party: PartyId | None, own_signing: Certific
     party, endpoint, agreement = (root.section(key) for key in ("party", "endpoint", "agreement"))
     outbound, inbound = root.section("outbound"), root.section("inbound")
     certificates = root.section("certificates")
+    revocation = root.section("revocation")
     party_id = _party(party)
     signing = read_certificates(certificates, "signing", required=True)
     values: dict[str, Any] = {
@@ -49,6 +51,7 @@ def read_partner(root: Section, own_party: PartyId | None, own_signing: Certific
         "encryption_certificate": read_certificate(certificates, "encryption"),
         "server_trust": read_certificates(endpoint, "server_trust_files", required=True),
         "capabilities": _capabilities(root),
+        "revocation": _revocation(revocation),
         "contacts": _contacts(root),
     }
     address = _address(endpoint)
@@ -64,11 +67,28 @@ def read_partner(root: Section, own_party: PartyId | None, own_signing: Certific
         own = leg.section("security")
         security = _profile(own, _security(own, common), signer) if agreed.sound else None
         legs[leg] = _pmode(leg, initiator, responder, security, {"address": address, **shared})
-    root.done(party, endpoint, agreement, outbound, inbound, certificates, *sections)
-    everything = (root, party, endpoint, agreement, outbound, inbound, certificates, *sections)
+    parts = (party, endpoint, agreement, outbound, inbound, certificates, revocation, *sections)
+    root.done(*parts)
+    everything = (root, *parts)
     if not all(section.sound for section in everything) or any(pmode is None for pmode in legs.values()):
         return None
     return root.build(Partner, party_id=party_id, outbound=legs[outbound], inbound=legs[inbound], **values)
+
+
+def _revocation(section: Section) -> RevocationPolicy | None:
+    """Lists are read anew at every refresh; here they only must be there."""
+    mode = section.choice("mode", MODES, "off")
+    issuers = read_certificates(section, "issuers", required=mode in ("soft", "hard"))
+    lists = []
+    for name in section.texts("list_files"):
+        path = section.file.parent / name
+        if not path.is_file():
+            section.fault("list_files", str(path), "a certificate revocation list, PEM or DER")
+        lists.append(str(path))
+    ocsp = section.boolean("ocsp", False)
+    if mode in ("soft", "hard") and not lists and not ocsp:
+        section.fault("mode", mode, "list_files, or ocsp = true: nobody to ask otherwise")
+    return section.build(RevocationPolicy, mode=mode, issuers=issuers, list_files=tuple(lists), ocsp=ocsp)
 
 
 def _party(section: Section) -> PartyId | None:

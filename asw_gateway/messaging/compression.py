@@ -11,7 +11,7 @@ from asw_gateway.messaging.faults import RemoteFault
 LEVEL = 6
 ALWAYS_ALLOWED_BYTES = 1_000_000
 """Small contents may expand by any ratio: a document of blanks is no attack."""
-STEP_BYTES = 1024 * 1024
+STEP_BYTES = 256 * 1024
 
 # No file name, modification time 0, unknown operating system: the same content gives the same bytes.
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"

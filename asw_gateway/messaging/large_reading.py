@@ -9,6 +9,7 @@ ciphertext, once for the tag, then again for each use.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
+from io import BytesIO
 from typing import Protocol
 
 from attrs import field, frozen
@@ -41,6 +42,8 @@ from asw_gateway.messaging.xml import XmlFault
 
 #: XML and other text is digested in a canonical form that needs all of it; documents are read as a tree.
 MAX_TREE_BYTES = 20_000_000
+#: A raw part above this is not kept: nobody reads it as a document.
+MAX_RAW_BYTES = 1_000_000
 
 
 class PartStore(Protocol):
@@ -200,8 +203,8 @@ def verify_large(
     """:func:`asw_gateway.messaging.unpacking.verify` in steps of some milliseconds; the generator's value is
     the message. Raises :class:`RemoteFault`.
 
-    The same checks in the same order. Contents above MAX_TREE_BYTES together are checked and not kept: their
-    part says only how large they are (``withheld_bytes``).
+    The same checks in the same order. Documents above MAX_TREE_BYTES together and raw contents above
+    MAX_RAW_BYTES are checked and not kept: their part says only how large they are (``withheld_bytes``).
     """
     message = received.user_message
     authenticated = False
@@ -214,6 +217,7 @@ def verify_large(
             received.envelope,
             digested,
             certificates=partner.signing_certificates,
+            refused=partner.refused,
             profile_name=pmode.security.name,
             now=now,
             clock_skew_seconds=pmode.clock_skew_seconds,
@@ -353,18 +357,20 @@ def _content(info: PartInfo, part: _Opened, limits: Limits, room: int) -> Genera
         )
     elif part.size_bytes > limits.max_part_bytes:
         raise RemoteFault("EBMS:0007", "part_too_large", f"a part exceeds {limits.max_part_bytes} bytes")
-    kept: list[bytes] = []
+    if is_raw(info.mime_type):
+        room = min(room, MAX_RAW_BYTES)
+    kept = BytesIO()
     size_bytes = 0
     for piece in pieces:
         size_bytes += len(piece)
         if size_bytes <= room:
-            kept.append(piece)
-        else:
-            kept.clear()
+            kept.write(piece)
+        elif kept.tell():
+            kept = BytesIO()
         yield
     return Part(
         content_id=info.content_id,
-        content=b"".join(kept) if size_bytes <= room else b"",
+        content=kept.getvalue() if size_bytes <= room else b"",
         withheld_bytes=None if size_bytes <= room else size_bytes,
         mime_type=info.mime_type,
         character_set=info.character_set,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from attrs import field, frozen, validators
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
 from asw_gateway.messaging.pmode import PMode
+from asw_gateway.messaging.revocation import RevocationPolicy
 from asw_gateway.messaging.values import PartyId, bounded_text
 
 __all__ = ["Contact", "DocumentCapability", "Partner", "PartyId"]
@@ -43,7 +47,8 @@ class Partner:
     """One partner country's gateway, with every certificate we accept from it.
 
     Several signing certificates may be valid at once, so that a partner can change keys with an overlap.
-    ``window`` is the number of messages in flight to this partner.
+    ``window`` is the number of messages in flight to this partner.  ``refused`` gives, by SHA-256 in hex, the
+    reason for every certificate that is not accepted at the moment although it is configured.
     """
 
     name: str = field(validator=bounded_text(64))
@@ -61,3 +66,13 @@ class Partner:
     window: int = field(default=8, validator=validators.ge(1))
     status: str = field(default="live", validator=validators.in_(PARTNER_STATUSES))
     environment: str = "production"
+    revocation: RevocationPolicy = RevocationPolicy()
+    refused: Mapping[str, str] = field(factory=dict)
+
+    def accepted(self, certificates: tuple[x509.Certificate, ...]) -> tuple[x509.Certificate, ...]:
+        """Those of these certificates that are not refused."""
+        if not self.refused:
+            return certificates
+        return tuple(
+            each for each in certificates if each.fingerprint(hashes.SHA256()).hex() not in self.refused
+        )

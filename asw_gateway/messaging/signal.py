@@ -222,6 +222,7 @@ def _verified(envelope: ReceivedEnvelope, partner: Partner, now: float) -> Verif
         envelope,
         {},
         certificates=partner.signing_certificates,
+        refused=partner.refused,
         profile_name=partner.outbound.security.name,
         now=now,
         clock_skew_seconds=partner.outbound.clock_skew_seconds,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from cryptography import x509
@@ -106,6 +106,16 @@ def check_validity(certificate: PinnedCertificate, now: float) -> None:
         raise failed("expired_certificate", "the signing certificate has expired")
     if now < certificate.valid_from_at:
         raise failed("certificate_not_yet_valid", "the signing certificate is not valid yet")
+
+
+def check_refused(certificate: PinnedCertificate, refused: Mapping[str, str]) -> None:
+    """Refuse a certificate that its issuer revoked, or whose state an agreement wants known and is not."""
+    reason = refused.get(hashlib.sha256(certificate.der).hexdigest()) if refused else None
+    if reason is not None:
+        words = {"revoked_certificate": "was revoked by its issuer"}
+        raise failed(
+            reason, f"the signing certificate {words.get(reason, 'cannot be vouched for at the moment')}"
+        )
 
 
 def base64_octets(element: etree._Element) -> bytes:

@@ -98,6 +98,7 @@ def verify(
             raw.envelope,
             parts,
             certificates=partner.signing_certificates,
+            refused=partner.refused,
             profile_name=pmode.security.name,
             now=now,
             clock_skew_seconds=pmode.clock_skew_seconds,

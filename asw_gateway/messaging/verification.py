@@ -23,7 +23,14 @@ from asw_gateway.messaging.keys import (
 )
 from asw_gateway.messaging.pmode import EDELIVERY_1_15, EDELIVERY_2_0
 from asw_gateway.messaging.signature import part_octets
-from asw_gateway.messaging.trust import base64_octets, check_validity, failed, signer_certificate, trusted
+from asw_gateway.messaging.trust import (
+    base64_octets,
+    check_refused,
+    check_validity,
+    failed,
+    signer_certificate,
+    trusted,
+)
 from asw_gateway.messaging.xml import XmlFault, canonical
 
 MAX_REFERENCES = 200
@@ -72,6 +79,7 @@ def verify_signature(
     parts: Mapping[str, tuple[str, bytes | DigestedPart]],
     *,
     certificates: tuple[x509.Certificate, ...],
+    refused: Mapping[str, str],
     profile_name: str,
     now: float,
     clock_skew_seconds: float,
@@ -95,6 +103,7 @@ def verify_signature(
             "EBMS:0103", "weak_algorithm", "the signature algorithm does not fit the certificate's key"
         )
     check_validity(certificate, now)
+    check_refused(certificate, refused)
     if not certificate.verifies(base64_octets(value), _canonical(signed_info, method)):
         raise failed("bad_signature", "the signature value does not verify")
     _check_timestamp(security, now, clock_skew_seconds)

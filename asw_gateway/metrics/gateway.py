@@ -172,6 +172,16 @@ class Metrics:
             zero=False,
             rule="rule",
         )
+        self.revocation_failures = self._counter(
+            "revocation_failures",
+            "Revocation lists and OCSP answers that could not be had or proved nothing.",
+            partner="partner",
+            source="revocation",
+        )
+        self.revocation_checked_at = self._gauge(
+            "revocation_last_check_timestamp_seconds",
+            "When partners' certificates were last asked after; 0 if never.",
+        )
         self.reactor_lag = self._histogram(
             "reactor_lag_seconds", "How late the reactor runs a timed call.", _SECONDS
         )

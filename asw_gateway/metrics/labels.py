@@ -27,6 +27,7 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "direction": ("outbound", "inbound"),
     "acknowledgement": ("ok", "ok-with-warnings", "not-readable"),
     "listener": ("partner", "portal", "operators"),
+    "revocation": ("crl", "ocsp"),
     "use": ("tls-server", "tls-client", "signing", "seal", "encryption"),
     "handshake": (
         "no_certificate",

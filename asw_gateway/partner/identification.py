@@ -23,7 +23,7 @@ class PartnerDirectory:
         by_fingerprint: dict[str, Partner] = {}
         for partner in partners:
             by_name[partner.name] = partner
-            for certificate in partner.tls_certificates:
+            for certificate in partner.accepted(partner.tls_certificates):
                 other = by_fingerprint.setdefault(fingerprint(certificate), partner)
                 if other.name != partner.name:
                     raise ValueError(f"{other.name} and {partner.name} pin the same TLS certificate")

@@ -18,7 +18,7 @@ from asw_gateway.messaging.faults import RemoteFault
 from asw_gateway.messaging.large_reading import LargeMessage, MessageReader
 from asw_gateway.messaging.pmode import Limits
 from asw_gateway.partner.large_body import LargeBody, Seen
-from asw_gateway.spool import Folder, Spool
+from asw_gateway.spool import PIECE_BYTES, Folder, Spool
 from asw_gateway.store.bodies import StagedBody
 from asw_gateway.store.database import RunsUnits
 from asw_gateway.store.large_bodies import write_chunk
@@ -79,7 +79,9 @@ class LargeIntake:
 def _feed(reader: MessageReader, seen: Seen, block: bytes) -> None:
     """One block, in a worker thread."""
     seen.take(block)
-    reader.feed(block)
+    # In small pieces: a parser copies what it is fed.
+    for start in range(0, len(block), PIECE_BYTES):
+        reader.feed(block[start : start + PIECE_BYTES])
 
 
 async def _both(parsing: Deferred[None], storing: Deferred[None]) -> None:

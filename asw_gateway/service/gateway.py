@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from attrs import evolve
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.python.failure import Failure
@@ -24,6 +25,7 @@ from asw_gateway.operations.control import Control
 from asw_gateway.operations.levers import Levers, Running, Surroundings
 from asw_gateway.partner.identification import PartnerDirectory
 from asw_gateway.partner.receiver import PartnerReceiver
+from asw_gateway.partner.revocation import Learnt, RevocationWatch
 from asw_gateway.portal.clients import PortalClients
 from asw_gateway.portal.feed import Feed
 from asw_gateway.portal.parts import Parts
@@ -39,13 +41,13 @@ from asw_gateway.service.listeners import Listeners
 from asw_gateway.service.mishaps import crash_at_commit
 from asw_gateway.service.standing import Standing, standing
 from asw_gateway.spool import Spool
-from asw_gateway.store import certificates, inbox, sending
+from asw_gateway.store import certificates, inbox, journal, sending
 from asw_gateway.store.certificates import KnownCertificate
 from asw_gateway.store.database import Database
 from asw_gateway.store.engine import StoreUnavailable
 from asw_gateway.store.retention import DAY_SECONDS, Periods
 from asw_gateway.store.transaction import Transaction
-from asw_gateway.tls import Certificate, ServerTls
+from asw_gateway.tls import ServerTls
 from asw_gateway.workers import Workers
 
 STOP_SECONDS = 10.0
@@ -116,6 +118,16 @@ class Gateway(Service):
         self._open_store(conf)
         await self._tools.database.run(_rescue, self._now())
         await self._note_certificates(conf)
+        self._watch = RevocationWatch(
+            workers=self._tools.workers,
+            reactor=self._reactor,
+            now=self._now,
+            metrics=self.metrics,
+            on_learnt=self._revocation_learnt,
+        )
+        # Before anybody may come in: a revoked certificate must not work until the first refresh is due.
+        await self._watch.refresh(conf.partners)
+        self._standing = evolve(self._standing, refused=self._refusals(conf))
         self._build_rooms()
         self._conversion.startService()
         self._schedule.startService()
@@ -214,6 +226,7 @@ class Gateway(Service):
             on_queued=self._wake,
             on_feed=self._feed.wake,
             end_parking=self._conversion.end_parking,
+            refresh_revocation=self._refresh_revocation,
             periods=lambda: _periods(current().config),
         )
         clocks = DeadlineDuties(
@@ -275,7 +288,7 @@ class Gateway(Service):
         self._listeners = Listeners(reactor=self._reactor, metrics=self.metrics)
         self._partner_tls = ServerTls(
             conf.partner_listener.pair,
-            pins=_partner_pins(conf),
+            pins=self._standing.partner_pins(),
             roots=conf.partner_listener.roots,
             ticket_lifetime_seconds=conf.partner_listener.ticket_lifetime_seconds,
         )
@@ -356,6 +369,33 @@ class Gateway(Service):
     def _channel_states(self) -> Mapping[str, str]:
         return {name: each.channel.state for name, each in self._links.items()}
 
+    # certificates that were taken back
+
+    async def _refresh_revocation(self) -> int:
+        """Ask issuers again; what they say is in force at once."""
+        conf = self._standing.config
+        asked = await self._watch.refresh(conf.partners)
+        if conf is self._standing.config and (refused := self._refusals(conf)) != self._standing.refused:
+            await self._put_in_force(evolve(self._standing, refused=refused))
+        return asked
+
+    def _refusals(self, conf: GatewayConfig) -> Mapping[str, Mapping[str, str]]:
+        found = {partner.name: self._watch.refused(partner) for partner in conf.partners}
+        return {name: refused for name, refused in found.items() if refused}
+
+    def _revocation_learnt(self, learnt: Learnt) -> None:
+        """Into the journal, with the digest of the proof."""
+        detail = f"{learnt.use} {learnt.fingerprint} {learnt.status.state} by {learnt.status.source}"
+        writing = self._tools.database.run(
+            journal.append,
+            event=f"certificate.{learnt.status.state}",
+            subject=f"partner:{learnt.partner}",
+            digest=journal.digest(learnt.status.proof),
+            detail=detail,
+            now=self._now(),
+        )
+        writing.addErrback(lambda failure: _log.failure("internal-error", failure, where="revocation"))
+
     # reload
 
     async def reload(self) -> list[str]:
@@ -370,7 +410,8 @@ class Gateway(Service):
             _log.event("config-refused", path=str(self._standing.config.path), errors=lines)
             self.metrics.config_successful.only.set(0)
             return lines
-        await self._put_in_force(found)
+        await self._watch.refresh(found.config.partners)
+        await self._put_in_force(evolve(found, refused=self._refusals(found.config)))
         return []
 
     async def _put_in_force(self, new: Standing) -> None:
@@ -378,11 +419,11 @@ class Gateway(Service):
         conf = new.config
         self._show(new)
         await self._note_certificates(conf)
-        self._directory.replace(conf.partners)
+        self._directory.replace(new.partners.values())
         self._receiver.readers = new.readers()
         self._clients.replace(conf.portal_clients)
         self._partner_tls.replace(
-            conf.partner_listener.pair, pins=_partner_pins(conf), roots=conf.partner_listener.roots
+            conf.partner_listener.pair, pins=new.partner_pins(), roots=conf.partner_listener.roots
         )
         self._portal_tls.replace(
             conf.portal_listener.pair,
@@ -437,10 +478,6 @@ def _periods(conf: GatewayConfig) -> Periods:
 
 def _load_again(path: str) -> Standing:
     return standing(config.load(path))
-
-
-def _partner_pins(conf: GatewayConfig) -> list[Certificate]:
-    return [certificate for partner in conf.partners for certificate in partner.tls_certificates]
 
 
 def _rescue(conn: Transaction, now: float) -> None:

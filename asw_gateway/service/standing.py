@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from asw_gateway.config import GatewayConfig, StartFault
 from asw_gateway.config.profile_files import read_profiles
@@ -16,7 +16,7 @@ from asw_gateway.messaging.party import Partner
 from asw_gateway.partner.receiver import Readers
 from asw_gateway.portal.parts import Openers
 from asw_gateway.portal.submit import SubmissionRules
-from asw_gateway.tls import KeyPair
+from asw_gateway.tls import Certificate, KeyPair
 from asw_gateway.translation.catalogue import Catalogue
 from asw_gateway.translation.envelope import Organisation
 from asw_gateway.translation.profile import FileProblem, Profile, ProfileFault, load_profile
@@ -31,10 +31,23 @@ class Standing:
     catalogue: Catalogue = field(repr=False)
     own: OwnGateway
     identities: Identities = field(repr=False)
+    refused: Mapping[str, Mapping[str, str]] = field(factory=dict)
 
     @property
     def partners(self) -> Mapping[str, Partner]:
-        return {partner.name: partner for partner in self.config.partners}
+        """By name, each without the certificates that its issuer has taken back."""
+        return {
+            partner.name: evolve(partner, refused=self.refused.get(partner.name, {}))
+            for partner in self.config.partners
+        }
+
+    def partner_pins(self) -> list[Certificate]:
+        """The client certificates that partners may show."""
+        return [
+            certificate
+            for partner in self.partners.values()
+            for certificate in partner.accepted(partner.tls_certificates)
+        ]
 
     def message_id(self, unique: str) -> str:
         """An AS4 message id of ours: `unique@host` (RFC 2822), the host being our party id."""
@@ -56,7 +69,7 @@ class Standing:
 
     def rules(self) -> SubmissionRules:
         """For the portal's door."""
-        by_country = {partner.country: partner for partner in self.config.partners}
+        by_country = {partner.country: partner for partner in self.partners.values()}
         return SubmissionRules(
             catalogue=self.catalogue,
             partners=by_country,
