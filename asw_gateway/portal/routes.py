@@ -40,4 +40,5 @@ def portal_routes(
         Route("GET", MESSAGES + "/{sequence}/parts", clients.only(parts.list)),
         Route("GET", MESSAGES + "/{sequence}/parts/{number}", clients.only(parts.read)),
         Route("GET", "/feed/v1/status", clients.only(status.ask)),
+        Route("GET", "/feed/v1/validity", clients.only(status.validity)),
     ]

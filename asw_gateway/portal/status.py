@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from asw_gateway.exchange.validity_question import BadQuestion, answer, read_question
 from asw_gateway.metrics import Metrics
 from asw_gateway.portal.storage import Storage, StoreUnavailable, unavailable
-from asw_gateway.store import inbox, journal, outbox, refusals, registry, sending
+from asw_gateway.store import inbox, journal, outbox, refusals, registry, sending, validity
 from asw_gateway.store.database import Database
 from asw_gateway.store.inbox_rows import InboundRow
 from asw_gateway.store.outbox_rows import OutboundRow
@@ -57,6 +58,24 @@ class StatusQuery:
         if not any(known.values()):
             return problem(404, "Not Found", "Nothing is known of it.")
         return json_answer(known)
+
+    async def validity(self, request: WebRequest) -> WebAnswer:
+        """Answer `GET /feed/v1/validity?number=&date=&at=`: was it valid then, and what proves it.
+
+        200 with one entry for each certificate of exactly that number and day of issue, 404 when there is
+        none, 400 when it is not clear what is asked.
+        """
+        try:
+            question = read_question(request.query)
+            found = await self._storage.read(validity.stories, question.number)
+        except BadQuestion as fault:
+            return problem(400, "Bad Request", str(fault))
+        except StoreUnavailable:
+            return unavailable()
+        told = answer(question, found)
+        if told is None:
+            return problem(404, "Not Found", "No certificate of that number and date is known.")
+        return json_answer(told)
 
 
 def about_document(conn: Transaction, document_type: str, number: str) -> dict[str, list[dict[str, Any]]]:

@@ -1,8 +1,8 @@
 """The recognisable mark of an electronic document on paper (circular 89/2016/TTLT-BTC-BCT, Art. 7(2)b).
 
 It names who signed, how to reach him, when he signed and whether the signature holds; beside that the serial
-of the certificate, the id of the message that brought the document, and the digest of what was stored, so that
-the paper can be traced to the one document it shows.
+of the certificate, the id of the message that brought the document, and the digest of what was stored, so
+that the paper can be traced to the one document it shows.
 """
 
 from __future__ import annotations
