@@ -26,6 +26,7 @@ COMMANDS = {
     "partners": ("asw_gateway.cli.partners", "Look at partners; suspend, resume, ping or wake one."),
     "pki": ("asw_gateway.cli.pki", "Look at certificates."),
     "profile": ("asw_gateway.cli.profile", "Check, try, compare and publish document types."),
+    "reconcile": ("asw_gateway.cli.reconcile", "Agree with a partner on what was exchanged."),
     "reload": ("asw_gateway.cli.reload", "Let the gateway read its configuration again."),
     "status": ("asw_gateway.cli.status", "Show what runs and what waits."),
     "submit": ("asw_gateway.cli.submit", "Hand Envelopes to the gateway, as the portal does."),

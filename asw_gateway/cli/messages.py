@@ -35,7 +35,7 @@ _TOLD_BELOW = ("attempts", "history")
 
 @click.group("messages")
 def command() -> None:
-    """Find messages; replay, discard or cancel one.
+    """Find messages; replay, resend, discard or cancel one.
 
     A message is named outbound:17 or inbound:17, by the portal's messageId, or by its id on the network.
     """
@@ -95,6 +95,15 @@ def show(output: Output, control: ControlClient, message: str) -> None:
 def replay(output: Output, control: ControlClient, message: str, reason: str) -> None:
     """Send a failed or expired MESSAGE again under its own id, or convert a received one again."""
     _order(output, control, "replay", message, reason)
+
+
+@command.command("resend")
+@click.argument("message")
+@click.option("--reason", required=True, help="Why; kept in the journal.")
+@with_control
+def resend(output: Output, control: ControlClient, message: str, reason: str) -> None:
+    """Send a delivered MESSAGE again under its own id, because the partner has lost it."""
+    _order(output, control, "resend", message, reason)
 
 
 @command.command("discard")

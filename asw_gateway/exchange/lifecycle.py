@@ -73,6 +73,7 @@ class OutboundEvent(StrEnum):
     RELEASED = "released"  # the predecessor was replayed or discarded
     REPLAYED = "replayed"  # operator: send the same bytes under the same id again
     CONVERT_AGAIN = "convert_again"  # operator: prepare again, nothing was ever packed
+    RESENT = "resent"  # operator: the partner has lost what it receipted; the same bytes under the same id
     CANCELLED = "cancelled"  # operator or portal: do not send
 
 
@@ -168,7 +169,7 @@ OUTBOUND: Mapping[OutboundState, Mapping[OutboundEvent, OutboundState]] = {
         _OE.INTERRUPTED: _O.QUEUED,
         _OE.TIME_OVER: _O.EXPIRED,
     },
-    _O.DELIVERED: {_OE.RECEIPT: _O.DELIVERED},
+    _O.DELIVERED: {_OE.RECEIPT: _O.DELIVERED, _OE.RESENT: _O.QUEUED},
     _O.FAILED: {
         _OE.RECEIPT: _O.DELIVERED,
         _OE.REPLAYED: _O.QUEUED,

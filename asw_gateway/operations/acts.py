@@ -81,6 +81,18 @@ def replay_outbound(
     return moved
 
 
+def resend_outbound(
+    conn: Transaction, row: OutboundRow, order: Order, teller: Teller, *, expires_at: float
+) -> OutboundRow | None:
+    """Send a delivered message again, because the partner lost it; raises IllegalMove in another state."""
+    outbound_next(row.state, OutboundEvent.RESENT)
+    moved = dead_letters.resend(conn, row.id, expires_at=expires_at, actor=order.operator, now=order.now)
+    if moved is not None:
+        note(conn, "resend", row.subject, order)
+        teller.tell(conn, moved, Status.QUEUED, order)
+    return moved
+
+
 def cancel_outbound(conn: Transaction, row: OutboundRow, order: Order, teller: Teller) -> OutboundRow | None:
     """Withdraw a message that was not delivered; what it held back goes on.
 

@@ -6,7 +6,7 @@
     GET   /v1/messages                     ?direction= &partner= &state= &number= &before= &limit=
     GET   /v1/messages/dead                what needs a person
     GET   /v1/message?id=                  one message with attempts and history
-    POST  /v1/message/replay               also discard, cancel; {"id": …, "reason": …}
+    POST  /v1/message/replay               also resend, discard, cancel; {"id": …, "reason": …}
     GET   /v1/feed/unacknowledged          what the portal has not confirmed
     POST  /v1/reload                       read the configuration again
 

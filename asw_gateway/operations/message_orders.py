@@ -1,4 +1,4 @@
-"""Orders about a message: replay, discard, cancel."""
+"""Orders about a message: replay, resend, discard, cancel."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ class MessageOrders:
         """Where each handler hangs."""
         return {
             "/v1/message/replay": self.replay,
+            "/v1/message/resend": self.resend,
             "/v1/message/discard": self.discard,
             "/v1/message/cancel": self.cancel,
         }
@@ -51,6 +52,10 @@ class MessageOrders:
     async def replay(self, request: WebRequest) -> WebAnswer:
         """Send a dead letter again, or convert an unconvertible message again."""
         return await self._on_message(request, "replay")
+
+    async def resend(self, request: WebRequest) -> WebAnswer:
+        """Send a delivered message again, because the partner has lost it."""
+        return await self._on_message(request, "resend")
 
     async def discard(self, request: WebRequest) -> WebAnswer:
         """Give up a dead letter, or a received message that waits for somebody."""
@@ -83,18 +88,19 @@ class MessageOrders:
         if isinstance(row, InboundRow):
             if act == "replay":
                 return acts.replay_inbound(conn, row, order)
-            if act == "cancel":
-                raise BadRequest("A partner's message cannot be cancelled; discard it.")
+            if act in ("cancel", "resend"):
+                raise BadRequest("Only a message of ours can be cancelled or sent again; discard it.")
             acts.may_give_up(row)
             acts.note(conn, act, row.subject, order)
             return row
         teller = Teller(own=around.own, new_id=self._new_id)
-        if act == "replay":
+        if act in ("replay", "resend"):
             partner = around.partners.get(row.partner)
             if partner is None:
                 raise Unknown(f"There is no partner {row.partner} any more.")
             expires_at = order.now + partner.outbound.reception.time_to_live_seconds
-            return acts.replay_outbound(conn, row, order, teller, expires_at=expires_at)
+            send_again = acts.replay_outbound if act == "replay" else acts.resend_outbound
+            return send_again(conn, row, order, teller, expires_at=expires_at)
         withdraw = acts.discard_outbound if act == "discard" else acts.cancel_outbound
         return withdraw(conn, row, order, teller)
 

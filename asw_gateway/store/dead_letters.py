@@ -69,6 +69,28 @@ _REPLAY = Statement(
         .returning(*_o.c)
     )
 )
+_sealed = tables.outbox_sealed
+_RESEND = Statement(
+    lambda _: (
+        update(_o)
+        .where(
+            _o.c.id == bindparam("row"),
+            _o.c.state == word("delivered"),
+            exists().where(_sealed.c.id == bindparam("row")),
+        )
+        .values(
+            state=_QUEUED,
+            open_key=_o.c.order_key,
+            head=number(1),
+            followed=number(1),
+            finalized_at=null(),
+            next_attempt_at=bindparam("now"),
+            expires_at=bindparam("expires"),
+            last_reason=word("resent"),
+        )
+        .returning(*_o.c)
+    )
+)
 _DISCARD = Statement(
     lambda _: (
         update(_o)
@@ -168,6 +190,17 @@ def replay(conn: Transaction, id: int, *, expires_at: float, actor: str, now: fl
     )
     for row in rows:
         release_successors(conn, row, now)
+    return rows[0] if rows else None
+
+
+def resend(conn: Transaction, id: int, *, expires_at: float, actor: str, now: float) -> OutboundRow | None:
+    """Queue a delivered message again, same id, same bytes, because the partner has lost it.
+
+    A partner that still has it answers with its stored receipt. None if it is not delivered, or its bytes are
+    purged.
+    """
+    given = {"row": id, "expires": expires_at, "now": now}
+    rows = _journalled(conn, conn.rows(_RESEND, given), "resent", actor, now)
     return rows[0] if rows else None
 
 

@@ -10,11 +10,15 @@ from treq.testing import StubTreq
 from twisted.trial.unittest import SynchronousTestCase
 
 from asw_gateway.health import failed as bad
-from asw_gateway.store import feed, inbox, journal, outbox, partner_state
+from asw_gateway.store import feed, inbox, journal, outbox, partner_state, sending
 from tests.operations.world import World, failed, outcome, queued, received, submitted
 from tests.portal.world import NOW
 
 LAN = "lan (uid 1004)"
+
+
+def _claim(conn: Any) -> Any:
+    return sending.claim_due(conn, "th", conn.node, 1, NOW, 60.0)
 
 
 class ControlTest(SynchronousTestCase):
@@ -181,6 +185,20 @@ class ControlTest(SynchronousTestCase):
         self.assertEqual(self.now(outbox.get, held.id).state, "queued")
         self.assertEqual(self.statuses(), ["queued", "queued"])
         self.assertIn(("operator.replay", LAN, "TH mended it"), self.journal(dead.subject))
+        self.assertEqual(self.world.moved.calls, [("wake", "th"), ("news",)])
+
+    def test_resend_is_for_what_a_partner_has_lost(self) -> None:
+        row = self.now(queued)
+        self.assertEqual(self.post("/v1/message/resend", id=row.subject, reason="lost there")[0], 409)
+        [due] = self.now(_claim)
+        self.now(
+            sending.record_attempt, row.id, due.row.attempt, outcome="receipt", retryable=False, reason="",
+            detail="", new_state="delivered", now=NOW, receipt=b"<Receipt/>",
+        )  # fmt: skip
+        status, found = self.post("/v1/message/resend", id=row.subject, reason="lost there")
+        self.assertEqual((status, found["state"]), (200, "queued"))
+        self.assertEqual(self.now(outbox.get, row.id).message_id, row.message_id)
+        self.assertIn(("operator.resend", LAN, "lost there"), self.journal(row.subject))
         self.assertEqual(self.world.moved.calls, [("wake", "th"), ("news",)])
 
     def test_replay_of_one_that_was_never_packed_converts_it_again(self) -> None:
