@@ -53,6 +53,8 @@ def read_partner(root: Section, own_party: PartyId | None, own_signing: Certific
         "capabilities": _capabilities(root),
         "revocation": _revocation(revocation),
         "contacts": _contacts(root),
+        "aliases": _codes(root.section("aliases")),
+        "spellings": _codes(root.section("spellings")),
     }
     address = _address(endpoint)
     shared, sections = _agreement(agreement)
@@ -206,6 +208,20 @@ def _pmode(
     if None in needed or shared["replay_window_seconds"] is None or shared["clock_skew_seconds"] is None:
         return None
     return leg.build(PMode, initiator=initiator, responder=responder, security=security, **values, **shared)
+
+
+def _codes(section: Section) -> dict[str, dict[str, str]]:
+    """Tables of codes by code list: `[aliases.units]` with lines such as `PCE = "H87"`."""
+    tables: dict[str, dict[str, str]] = {}
+    for name in section.names():
+        table = section.section(name)
+        tables[name] = {
+            code: table.text(code, pattern=r"\S{1,17}", expected="a code without blanks")
+            for code in table.names()
+        }
+        table.done()
+    section.done()
+    return tables
 
 
 def _capabilities(root: Section) -> tuple[DocumentCapability, ...]:

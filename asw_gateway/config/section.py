@@ -42,6 +42,10 @@ class Section:
         self._faults += 1
         self.findings.error(self.file, self.key(key), value, expected)
 
+    def names(self) -> tuple[str, ...]:
+        """The keys that are there, for tables whose keys are free."""
+        return tuple(self._table)
+
     def __contains__(self, key: str) -> bool:
         return key in self._table
 

@@ -20,6 +20,7 @@ from asw_gateway.messaging.packing import SealedMessage, pack
 from asw_gateway.messaging.party import Partner
 from asw_gateway.messaging.seal import seal
 from asw_gateway.messaging.xml import parse
+from asw_gateway.translation.aliases import write_spellings
 from asw_gateway.translation.convert import (
     apply_rules,
     business_digest,
@@ -144,8 +145,10 @@ def prepare(
     if profile.goods is not None and profile.goods.mark in national.marks:
         tree = profile.trees["asean"][kind.name]
         goods = read_goods(profile.goods, kind, root, tree=tree, classes=profile.classes)
+    spelled, notes = write_spellings(profile, kind, root, partner.spellings)
+    problems += notes
     return _pack(
-        translation.document,
+        spelled or translation.document,
         row,
         profile,
         kind,

@@ -20,6 +20,7 @@ from asw_gateway.messaging.party import Partner
 from asw_gateway.messaging.seal import check_seal
 from asw_gateway.messaging.unpacking import VerifiedMessage
 from asw_gateway.messaging.xml import XmlFault, parse
+from asw_gateway.translation.aliases import read_aliases
 from asw_gateway.translation.convert import (
     apply_rules,
     business_digest,
@@ -109,7 +110,7 @@ def process(
     if found is None:
         return Unconvertible(reason="unknown_service")
     profile, kind = found
-    facts, root, problems = read_document(verified, profile, kind, partner, received_at)
+    facts, original, root, problems = read_document(verified, profile, kind, partner, received_at)
     if facts is not None:
         problems += apply_rules(profile, kind, root, on=day, own_country=own.country)
         problems += _check_route(facts, partner, own)
@@ -151,7 +152,8 @@ def process(
         timers=profile.timers,
         profile=profile.name,
         effect=kind.effect,
-        business_digest=business_digest(profile, kind, root),
+        # Of the document as it came: a re-transmission is the same document whatever the aliases are by then.
+        business_digest=business_digest(profile, kind, original),
         document_digest=hashlib.sha256(verified.parts[0].content).hexdigest(),
         envelope=envelope,
         problems=tuple(problems),
@@ -161,9 +163,11 @@ def process(
 
 def read_document(
     verified: VerifiedMessage, profile: Profile, kind: MessageKind, partner: Partner, received_at: float
-) -> tuple[DocumentFacts | None, Any, list[Problem]]:
-    """Open the leading document of a message: facts and root where they can be read, and every fault so far.
+) -> tuple[DocumentFacts | None, Any, Any, list[Problem]]:
+    """Open the leading document of a message.
 
+    Gives its facts where they can be read, its root as it came, its root with our codes in place of the
+    partner's, and every fault so far.
     A seal that fails does not stop the schema check: the partner hears of both.
     """
     problems: list[Problem] = []
@@ -171,12 +175,12 @@ def read_document(
     if not 1 <= len(verified.parts) <= most:
         agreed = "exactly one document" if most == 1 else f"one document and at most {most - 1} attachments"
         text = f"a message carries {agreed}, this one {len(verified.parts)} parts"
-        return None, None, [Problem(rule="T01", message=text)]
+        return None, None, None, [Problem(rule="T01", message=text)]
     # The leading part is the document; the others are only ever handed on beside it (eDelivery AS4 1.15).
     content, size_bytes = verified.parts[0].content, verified.parts[0].size_bytes
     if size_bytes > kind.max_bytes or verified.parts[0].withheld_bytes is not None:
         text = f"a {kind.name} may have at most {kind.max_bytes} bytes, this one has {size_bytes}"
-        return None, None, [Problem(rule="T10", message=text)]
+        return None, None, None, [Problem(rule="T10", message=text)]
     try:
         # Only what the seal covers is looked at any further.
         root = check_seal(content, partner.accepted(partner.seal_certificates), received_at).root
@@ -186,14 +190,17 @@ def read_document(
         except XmlFault as trouble:
             place = f"line {trouble.line}, column {trouble.column}" if trouble.line else ""
             text = f"the document cannot be read: {trouble.detail}"
-            return None, None, [Problem(rule="T01", message=text, path=place)]
+            return None, None, None, [Problem(rule="T01", message=text, path=place)]
         rule = "T05" if fault.reason in _CERTIFICATE_REASONS else "T04"
         problems.append(Problem(rule=rule, message=f"the document's seal does not hold: {fault.detail}"))
         _drop_seal(root)
+    original = root
+    root, notes = read_aliases(profile, kind, root, partner.aliases)
+    problems += notes
     schema_problems = check_asean(profile, kind, root)
     problems += schema_problems
     facts = None if blocking(schema_problems) else read_facts_asean(profile, kind, root)
-    return facts, root, problems
+    return facts, original, root, problems
 
 
 def _max_attachments(partner: Partner, document_type: str) -> int:

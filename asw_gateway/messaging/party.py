@@ -49,6 +49,8 @@ class Partner:
     Several signing certificates may be valid at once, so that a partner can change keys with an overlap.
     ``window`` is the number of messages in flight to this partner.  ``refused`` gives, by SHA-256 in hex, the
     reason for every certificate that is not accepted at the moment although it is configured.
+    ``aliases`` are codes it writes otherwise than the code lists (list → its code → ours), ``spellings``
+    those that it wants to read otherwise (list → our code → its code).
     """
 
     name: str = field(validator=bounded_text(64))
@@ -68,6 +70,8 @@ class Partner:
     environment: str = "production"
     revocation: RevocationPolicy = RevocationPolicy()
     refused: Mapping[str, str] = field(factory=dict)
+    aliases: Mapping[str, Mapping[str, str]] = field(factory=dict)
+    spellings: Mapping[str, Mapping[str, str]] = field(factory=dict)
 
     def accepted(self, certificates: tuple[x509.Certificate, ...]) -> tuple[x509.Certificate, ...]:
         """Those of these certificates that are not refused."""

@@ -68,6 +68,8 @@ def test_good_samples(gateway: Path) -> None:
     assert thailand.outbound.id == "VNNSW_THNSW"
     assert thailand.outbound.security.signature_algorithm == "ecdsa-sha256"
     assert thailand.capabilities[1].max_bytes == 2_000_000
+    assert thailand.aliases == {"units": {"PCE": "H87"}, "mass-units": {"KGS": "KGM"}}
+    assert thailand.spellings == {"units": {"H87": "PCE"}}
     assert loaded.warnings == ()
 
 
