@@ -6,7 +6,12 @@ from collections.abc import Mapping
 
 from asw_gateway.exchange.identity import OwnGateway
 from asw_gateway.messaging.party import DocumentCapability, Partner
+from asw_gateway.translation.kind import MessageKind
 from asw_gateway.translation.problem import Problem
+from asw_gateway.translation.profile import Profile
+
+#: Our own error code for what a partner does not take (OCP Rule 27(2)); the ministries' lists have none.
+CAPABILITY_CODE = "ASW12_CODE"
 
 
 def find_partner(partners: Mapping[str, Partner], country: str, own: OwnGateway) -> Partner | Problem:
@@ -42,6 +47,17 @@ def check_partner(partner: Partner, own: OwnGateway) -> tuple[Problem, ...]:
             )
         )
     return tuple(problems)
+
+
+def takes(partner: Partner, profile: Profile, kind: MessageKind) -> bool:
+    """Tell whether the partner takes this version and kind at all, whatever the size (OCP Rule 27(2))."""
+    return not check_capability(
+        partner,
+        document_type=profile.document_type,
+        version=profile.version,
+        kind=kind.name,
+        size_bytes=0,
+    )
 
 
 def check_capability(
@@ -81,4 +97,10 @@ def _refuse(message: str, value: str = "") -> Problem:
 
 
 def _capability(partner: Partner, message: str, value: str) -> Problem:
-    return Problem(rule="CAPABILITY", message=f"partner {partner.name} {message}", value=value)
+    return Problem(
+        rule="CAPABILITY",
+        message=f"partner {partner.name} {message}",
+        message_vi=f"đối tác {partner.name} không nhận: {value}",
+        value=value,
+        error_code=CAPABILITY_CODE,
+    )

@@ -86,7 +86,11 @@ def check_submission(
     subject = envelope.subject
     problems = list(check_parties(envelope, own, sender_name))
     found = catalogue.for_submission(
-        subject.document_type, subject.type, subject.function, clocks.national_date(now)
+        subject.document_type,
+        subject.type,
+        subject.function,
+        clocks.national_date(now),
+        takes=lambda profile, kind: _is_taken(profile, kind, envelope, partners),
     )
     if isinstance(found, Problem):
         return _refused(envelope, [*problems, found])
@@ -149,6 +153,16 @@ def _same(given: Organisation, known: Organisation) -> bool:
 
 def _header(message: str, path: str, value: str) -> Problem:
     return Problem(rule="SENDER", message=message, path=path, value=value, error_code="ERR00_CODE")
+
+
+def _is_taken(
+    profile: Profile, kind: MessageKind, envelope: Envelope, partners: Mapping[str, Partner]
+) -> bool:
+    """Whether the partner that the document is for, read as this version has it, takes this version."""
+    if envelope.content is None:
+        return False
+    country = read_facts_national(profile, kind, envelope.content).destination_country
+    return country in partners and routing.takes(partners[country], profile, kind)
 
 
 def _route(

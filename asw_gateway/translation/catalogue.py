@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 
 from .kind import MessageKind
 from .problem import Problem
 from .profile import Profile
+
+#: Tells whether the one who is to get a document takes this version and kind of it.
+Takes = Callable[[Profile, MessageKind], bool]
 
 
 class UnknownKind(LookupError):
@@ -26,9 +29,12 @@ class Catalogue:
         return tuple(profile for profile in self.profiles if profile.is_valid(on))
 
     def for_submission(
-        self, procedure: str, type: str, function: str, on: date
+        self, procedure: str, type: str, function: str, on: date, *, takes: Takes | None = None
     ) -> tuple[Profile, MessageKind] | Problem:
-        """The profile and kind for a VNSW (documentType, type, function); a Problem if there is none."""
+        """The profile and kind for a VNSW (documentType, type, function); a Problem if there is none.
+
+        Of several versions in force it is the newest that the receiver `takes`, else the newest of all.
+        """
         profiles = [profile for profile in self.in_force(on) if profile.procedure == procedure]
         if not profiles:
             return Problem(
@@ -39,10 +45,14 @@ class Catalogue:
                 value=procedure,
                 error_code="ERR01_CODE",
             )
-        for profile in profiles:
-            for kind in profile.kinds:
-                if kind.submit == (type, function):
-                    return profile, kind
+        found = [
+            (profile, kind)
+            for profile in profiles
+            for kind in profile.kinds
+            if kind.submit == (type, function)
+        ]
+        if found:
+            return _taken(found, takes)
         return Problem(
             rule="ENVELOPE",
             message=f"procedure {procedure} takes no message type {type} with function {function}",
@@ -61,10 +71,21 @@ class Catalogue:
                         return profile, kind
         return None
 
-    def kind(self, document_type: str, kind_name: str, on: date) -> tuple[Profile, MessageKind]:
-        """The profile and kind of a document type by name; raises UnknownKind."""
+    def kind(
+        self, document_type: str, kind_name: str, on: date, *, takes: Takes | None = None
+    ) -> tuple[Profile, MessageKind]:
+        """The profile and kind of a document type, chosen as in for_submission; raises UnknownKind."""
+        found: list[tuple[Profile, MessageKind]] = []
         for profile in self.in_force(on):
-            found = profile.kind(kind_name)
-            if profile.document_type == document_type and found is not None:
-                return profile, found
-        raise UnknownKind(f"no profile in force on {on} has {document_type}/{kind_name}")
+            kind = profile.kind(kind_name)
+            if profile.document_type == document_type and kind is not None:
+                found.append((profile, kind))
+        if not found:
+            raise UnknownKind(f"no profile in force on {on} has {document_type}/{kind_name}")
+        return _taken(found, takes)
+
+
+def _taken(found: list[tuple[Profile, MessageKind]], takes: Takes | None) -> tuple[Profile, MessageKind]:
+    if takes is None or len(found) == 1:
+        return found[0]
+    return next((each for each in found if takes(*each)), found[0])

@@ -162,7 +162,7 @@ class SubmitTest(SynchronousTestCase):
 
     def test_a_partner_that_does_not_take_this_document(self) -> None:
         self.world.partners = {"TH": partner(capabilities=())}
-        answer = self.refused(form_d(), "ERR05_CODE")
+        answer = self.refused(form_d(), "ASW12_CODE")
         self.assertIn("does not take", answer.errors[0][1])
 
     def test_another_sender(self) -> None:
