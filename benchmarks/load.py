@@ -97,6 +97,7 @@ class Load:
                     with self._lock:
                         envelope = next(waiting, None)
                     if envelope is None:
+                        ended.set()
                         return
                     portal.submit(envelope)
                     counts[index] += 1
