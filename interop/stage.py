@@ -29,7 +29,7 @@ RESPONDER = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/respo
 TEST_SERVICE = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/service"
 TEST_ACTION = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/test"
 OWN = "vn"
-SEND_TIMEOUT_SECONDS = 6.0
+SEND_TIMEOUT_SECONDS = 12.0
 
 
 @frozen(kw_only=True)
