@@ -22,6 +22,7 @@ from asw_gateway.conversion.inbound_commit import (
 )
 from asw_gateway.conversion.large import open_stored
 from asw_gateway.conversion.setup import Doors, Setup
+from asw_gateway.exchange.former_certificates import configured, with_certificates
 from asw_gateway.exchange.inbound import reopen
 from asw_gateway.exchange.lifecycle import InboundEvent
 from asw_gateway.exchange.processing import Answered, Converted, Unconvertible, answer_for, process
@@ -29,7 +30,7 @@ from asw_gateway.logs import Log
 from asw_gateway.messaging.faults import RemoteFault
 from asw_gateway.messaging.party import Partner
 from asw_gateway.messaging.unpacking import VerifiedMessage
-from asw_gateway.store import inbox
+from asw_gateway.store import certificates, inbox
 from asw_gateway.store.bodies import Stored
 from asw_gateway.store.engine import StoreUnavailable
 from asw_gateway.store.inbox_rows import InboundRow, ReceivedMessage
@@ -38,6 +39,8 @@ from asw_gateway.workers import WorkersStopped
 
 #: A row that was claimed this often and never finished kills its process: an operator must look.
 MAX_CLAIMS = 5
+#: A stored message older than this may have been receipted under certificates that were replaced since.
+YOUNG_SECONDS = 60.0
 _log = Log("conversion.inbound")
 
 
@@ -105,6 +108,7 @@ class InboundDesk:
         )
         started_at = doors.now()
         try:
+            partner = await self._as_receipted(item, partner)
             item = await self._loaded(item, setup, partner)
             result = await doors.workers.run(run_stage, item, setup, partner, fresh, started_at)
             committed = await doors.database.run(commit, row, result, setup.own, partner, fresh, doors.now())
@@ -140,6 +144,7 @@ class InboundDesk:
             return False
         fresh = Fresh(envelope_id="", notice_id="", functional_reference=doors.new_id())
         try:
+            partner = await self._as_receipted(item, partner)
             item = await self._loaded(item, setup, partner)
         except RemoteFault:
             return False
@@ -151,6 +156,18 @@ class InboundDesk:
             self._on_answer()
         return done
 
+    async def _as_receipted(self, item: Received, partner: Partner) -> Partner:
+        """The partner with the certificates we receipted its message under, though they be withdrawn since.
+
+        A message in hand was verified a moment ago; only a stored one may be older than the configuration.
+        """
+        row = item.row
+        young = self._doors.now() - row.received_at < YOUNG_SECONDS
+        if item.verified is not None or (young and configured(partner, row.signer)):
+            return partner
+        known = await self._doors.database.run(certificates.in_use_at, partner.name, row.received_at)
+        return with_certificates(partner, [(one.use, one.certificate) for one in known])
+
     async def _loaded(self, item: Received, setup: Setup, partner: Partner) -> Received:
         """Open a message whose body is too large for memory; the stages then work on what it holds."""
         if item.large is None or item.verified is not None:
@@ -160,8 +177,10 @@ class InboundDesk:
 
     async def _unconvertible(self, row: InboundRow, reason: str) -> None:
         doors = self._doors
-        moved = await doors.database.run(set_aside, row, reason, doors.now())
+        own, notice_id = doors.setup().own, doors.new_id()
+        moved = await doors.database.run(set_aside, row, reason, own, notice_id, doors.now())
         if moved:
+            doors.on_feed()
             _log.event(
                 "document-unconvertible",
                 inbound_id=row.id,
@@ -194,7 +213,7 @@ class InboundDesk:
             _log.event("document-parked", **fields, message_type=kind, reason=committed.reason)
         elif committed.done is Done.UNCONVERTIBLE:
             _log.event("document-unconvertible", **fields, reason=committed.reason)
-        if committed.done in (Done.AVAILABLE, Done.KNOWN):
+        if committed.done in (Done.AVAILABLE, Done.KNOWN, Done.UNCONVERTIBLE):
             doors.on_feed()
         if committed.unparked:
             self._on_unparked()

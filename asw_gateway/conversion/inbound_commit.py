@@ -14,7 +14,7 @@ from asw_gateway.conversion import writing
 from asw_gateway.exchange import priority
 from asw_gateway.exchange.identity import OwnGateway
 from asw_gateway.exchange.lifecycle import InboundEvent, InboundState, inbound_next
-from asw_gateway.exchange.notices import feed_draft, notice_for
+from asw_gateway.exchange.notices import feed_draft, notice_for, notice_of_unconvertible
 from asw_gateway.exchange.processing import TECHNICAL_ERROR, Answered, Converted, Unconvertible
 from asw_gateway.exchange.settlement import Settlement, Verdict
 from asw_gateway.messaging.party import Partner
@@ -75,7 +75,8 @@ def commit(
     if isinstance(result, Unconvertible):
         rules = ", ".join(sorted({found.rule for found in result.problems}))
         reason = f"{result.reason} {rules}".strip()
-        done = Done.UNCONVERTIBLE if set_aside(conn, row, reason, now) else Done.GONE
+        aside = set_aside(conn, row, reason, own, fresh.notice_id, now)
+        done = Done.UNCONVERTIBLE if aside else Done.GONE
         return Committed(done=done, reason=reason)
     if inbox.earlier_received(conn, row):
         inbox.release(
@@ -249,10 +250,18 @@ def commit_given_up(
     return True
 
 
-def set_aside(conn: Transaction, row: InboundRow, reason: str, now: float) -> bool:
-    """One unit: leave a message to an operator."""
+def set_aside(
+    conn: Transaction, row: InboundRow, reason: str, own: OwnGateway, notice_id: str, now: float
+) -> bool:
+    """One unit: leave a message to an operator, and tell the portal that it is there."""
     to_state = inbound_next(InboundState.RECEIVED, InboundEvent.CANNOT_CONVERT)
-    return inbox.move(conn, row.id, row.state, to_state.value, reason=reason, now=now) is not None
+    moved = inbox.move(conn, row.id, row.state, to_state.value, reason=reason, now=now)
+    if moved is None:
+        return False
+    notice = notice_of_unconvertible(moved, reason)
+    draft = feed_draft(notice, own, message_id=notice_id, now=now)
+    writing.append_notice(conn, row.partner, notice, draft, now)
+    return True
 
 
 def _move(

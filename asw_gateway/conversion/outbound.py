@@ -36,6 +36,8 @@ from asw_gateway.store.transaction import Transaction
 from asw_gateway.translation.problem import Problem, blocking
 from asw_gateway.workers import WorkersStopped
 
+#: A row that was claimed this often and never finished kills its process: an operator must look.
+MAX_CLAIMS = 5
 _log = Log("conversion.outbound")
 
 
@@ -69,6 +71,9 @@ class OutboundDesk:
         partner = setup.partners.get(row.partner)
         if partner is None:
             await self._fail(row, setup, f"partner {row.partner} is not configured any more")
+            return
+        if row.claims > MAX_CLAIMS:
+            await self._fail(row, setup, f"claimed {row.claims} times and never finished")
             return
         started_at = doors.now()
         fresh = self._fresh(setup, partner)

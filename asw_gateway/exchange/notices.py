@@ -26,6 +26,7 @@ class Status(StrEnum):
     HELD = "held"  # waits behind a failed message of the same document
     CANCELLED = "cancelled"  # withdrawn before delivery
     REFUSED = "refused"  # inbound: a partner's message, proved to be its own, could not be taken
+    UNCONVERTIBLE = "unconvertible"  # inbound: receipted and kept, but an operator must help to translate it
     RETRYING = "retrying"  # the first failed attempt; the partner may be down
 
 
@@ -53,7 +54,7 @@ class StatusNotice:
 
 @frozen(kw_only=True)
 class FeedDraft:
-    """A feed entry to append: ``kind`` is ``status`` or ``document``, ``subject`` what it is about."""
+    """A feed entry to append: ``kind`` is ``status`` or ``notice``, ``subject`` what it is about."""
 
     kind: str
     subject: str
@@ -76,6 +77,20 @@ def notice_for(facts: Any, status: Status, **more: Any) -> StatusNotice:
     )
 
 
+def notice_of_unconvertible(row: Any, reason: str) -> StatusNotice:
+    """Tell the portal that something came which it cannot be given yet (an inbound row)."""
+    return StatusNotice(
+        status=Status.UNCONVERTIBLE,
+        national_message_id="",
+        document_type=row.document_type or "",
+        document_number=row.document_number or "",
+        partner=row.partner,
+        message_id=row.message_id,
+        subject=row.subject,
+        reason=reason,
+    )
+
+
 def feed_draft(notice: StatusNotice, own: OwnGateway, *, message_id: str, now: float) -> FeedDraft:
     """Write a notice as the feed's envelope; ``message_id`` is 32 fresh hexadecimal characters."""
     body = status_envelope(
@@ -95,4 +110,5 @@ def feed_draft(notice: StatusNotice, own: OwnGateway, *, message_id: str, now: f
         detail=notice.detail,
         problems=notice.problems,
     )
-    return FeedDraft(kind="status", subject=notice.subject, body=body, message_id=message_id)
+    kind = "notice" if notice.status is Status.UNCONVERTIBLE else "status"
+    return FeedDraft(kind=kind, subject=notice.subject, body=body, message_id=message_id)

@@ -147,6 +147,11 @@ def pinned(certificate: x509.Certificate) -> PinnedCertificate:
     )
 
 
+def certificate_of(der: bytes) -> x509.Certificate:
+    """A certificate from its DER bytes; raises ValueError."""
+    return x509.load_der_x509_certificate(der)
+
+
 def subject_key_identifier(certificate: x509.Certificate) -> bytes:
     """The certificate's subject key identifier, derived from the key (RFC 5280 §4.2.1.2) when it has none."""
     try:

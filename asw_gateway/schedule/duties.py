@@ -18,7 +18,7 @@ from asw_gateway.metrics import Metrics
 from asw_gateway.schedule.journal_heads import signed_head
 from asw_gateway.schedule.schedule import Job
 from asw_gateway.store import bodies, dead_letters, feed, heads, journal, outlook, retention, sending
-from asw_gateway.store.database import RunsUnits
+from asw_gateway.store.database import ReadsUnits
 from asw_gateway.store.outbox_rows import OutboundRow
 from asw_gateway.store.retention import Periods
 from asw_gateway.store.transaction import Transaction
@@ -54,7 +54,7 @@ class Duties:
     hexadecimal characters.
     """
 
-    database: RunsUnits
+    database: ReadsUnits
     own: Callable[[], OwnGateway]
     certificates: Callable[[], Certificates]
     metrics: Metrics
@@ -74,7 +74,7 @@ class Duties:
             Job(name="rescue-leases", every_seconds=10.0, run=self.rescue),
             Job(name="end-parking", every_seconds=3600.0, run=self.end_parking, full_at=BATCH),
             Job(name="purge-orphans", every_seconds=3600.0, run=self.purge_orphans, full_at=BATCH),
-            Job(name="measure", every_seconds=10.0, run=self.measure, everywhere=True),
+            Job(name="measure", every_seconds=2.0, run=self.measure, everywhere=True, most_of_time=0.05),
             Job(
                 name="watch-certificates", every_seconds=3600.0, run=self.watch_certificates, everywhere=True
             ),
@@ -83,7 +83,7 @@ class Duties:
         found.append(Job(name="purge", every_seconds=3600.0, run=self.purge, full_at=PURGE_PIECES))
         if self.refresh_revocation is not None:
             refresh = self.refresh_revocation
-            found.append(Job(name="refresh-revocation", every_seconds=3600.0, run=refresh, everywhere=True))
+            found.append(Job(name="refresh-revocation", every_seconds=600.0, run=refresh, everywhere=True))
         return tuple(found)
 
     async def expire(self) -> int:
@@ -122,7 +122,7 @@ class Duties:
 
     async def measure(self) -> int:
         """Set the gauges of what waits."""
-        outbound, inbound, backlog = await self.database.run(look)
+        outbound, inbound, backlog = await self.database.read(look)
         partners = self.certificates().partners
         _set_depths(self.metrics.outbox_messages, outbound, partners, OUTBOUND_WAITING)
         _set_depths(self.metrics.inbox_messages, inbound, partners, INBOUND_WAITING)

@@ -29,7 +29,8 @@ class Job:
 
     ``run()`` does a bounded piece and gives how many rows it touched; if that reaches ``full_at`` there is
     more to do and the job is due again at once.  ``everywhere`` jobs concern this process alone (its
-    metrics, its revocation lists) and need no lease.
+    metrics, its revocation lists) and need no lease; such a job rests so long after a run that it takes
+    ``most_of_time`` (a share of 1) of the time at most.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Job:
     full_at: int | None = None
     lease_seconds: float = 300.0
     everywhere: bool = False
+    most_of_time: float = 1.0
 
 
 class Schedule(Service):
@@ -58,7 +60,7 @@ class Schedule(Service):
         now: Callable[[], float],
         clock: Any,
         metrics: Metrics,
-        look_seconds: float = 5.0,
+        look_seconds: float = 2.0,
     ) -> None:
         self._jobs = tuple(jobs)
         self._database = database
@@ -69,7 +71,7 @@ class Schedule(Service):
         self._due_here = dict.fromkeys((job.name for job in jobs if job.everywhere), 0.0)
         self._looking: Deferred[None] | None = None
         self._loop = LoopingCall(self._look)
-        self._loop.clock = clock
+        self._loop.clock = self._clock = clock
         metrics.admit("job", [job.name for job in jobs])
 
     def startService(self) -> None:
@@ -108,10 +110,14 @@ class Schedule(Service):
 
     async def _run_if_due(self, job: Job) -> None:
         if job.everywhere:
-            if self._now() < self._due_here[job.name]:
+            # The steady clock: what keeps this process in order must not wait when the time is set back.
+            began = self._clock.seconds()
+            if began < self._due_here[job.name]:
                 return
-            self._due_here[job.name] = self._now() + job.every_seconds
+            self._due_here[job.name] = began + job.every_seconds
             await self._run(job)
+            rest = (self._clock.seconds() - began) / job.most_of_time
+            self._due_here[job.name] = max(self._due_here[job.name], began + rest)
             return
         claimed = await self._database.run(
             jobs.claim, job.name, self._node, self._now(), job.lease_seconds, first_at=self._now()

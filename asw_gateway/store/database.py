@@ -58,6 +58,15 @@ class RunsUnits(Protocol):
         """See `Database.run`."""
 
 
+class ReadsUnits(RunsUnits, Protocol):
+    """What rooms need that also look at a lot: reads stand in nobody's way."""
+
+    def read(
+        self, fn: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Deferred[T]:
+        """See `Database.read`."""
+
+
 @define(eq=False)
 class _Waiting(Unit):
     """A unit with whoever waits for it: a Deferred on the reactor, or a blocked thread."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -25,6 +26,7 @@ STATUS_PROCEDURE = "ASW-STATUS"
 UNKNOWN_TYPE = "00"
 ACCEPTED, REFUSED = "99", "00"
 STATUS = ("21", "01")
+REFERENCE_CHARS = 35
 _NAME_LIMIT = 1000
 _UNSTORABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CARRIAGE_RETURN = {"\r": "&#13;"}
@@ -33,6 +35,17 @@ _CARRIAGE_RETURN = {"\r": "&#13;"}
 def local_time(at: float) -> str:
     """A time as `sendDate` wants it."""
     return datetime.fromtimestamp(at, VIET_NAM).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def short_reference(reference: str) -> str:
+    """A reference as the portal can hold it, 35 characters.
+
+    A longer one (a partner's conversation id) keeps its first 24 characters and gets "~" and ten digits of
+    its SHA-256: never the same text for two of them, the same one for all messages of a conversation.
+    """
+    if len(reference) <= REFERENCE_CHARS:
+        return reference
+    return f"{reference[:24]}~{sha256(reference.encode()).hexdigest()[:10]}"
 
 
 def new_subject(
@@ -50,9 +63,9 @@ def new_subject(
         document_type=document_type,
         type=type,
         function=function,
-        reference=reference[:35],
+        reference=short_reference(reference),
         document_year=year,
-        pre_reference=(pre_reference or reference)[:35],
+        pre_reference=short_reference(pre_reference or reference),
         pre_document_year=year,
         send_date=local_time(now),
         sent_at=now,

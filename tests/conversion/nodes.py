@@ -35,6 +35,8 @@ class Store:
             return fail(RuntimeError("the store is away"))
         return maybeDeferred(self.database.run_now, fn, *args, **kwargs)
 
+    read = run
+
 
 class Node:
     """One gateway without sockets: portal and partner act by method calls."""

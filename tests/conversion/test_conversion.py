@@ -11,6 +11,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from asw_gateway.conversion import inbound, outbound
+from asw_gateway.messaging.keys import pinned
+from asw_gateway.store import certificates, dead_letters, outbox, sending
 from simulators import documents
 from tests.conversion.nodes import Node, carry
 from tests.exchange.world import NOW, gateway
@@ -196,11 +198,54 @@ class ConversionTests(SynchronousTestCase):
             carry(self.vn, self.th)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(self.th.inbound(1).state, "unconvertible")
+        [notice] = self.th.feed()
+        self.assertEqual((notice.kind, notice.subject, notice.partner), ("notice", "inbound:1", "vn"))
+        self.assertEqual(self.th.fed, 1)
         again = Deferred.fromCoroutine(self.th.conversion.convert_again(1, actor="minh"))
         self.assertTrue(self.successResultOf(again))
         self.assertEqual(self.th.inbound(1).state, "available")
         again = Deferred.fromCoroutine(self.th.conversion.convert_again(1, actor="minh"))
         self.assertFalse(self.successResultOf(again))
+
+    def test_a_message_that_kills_its_process_while_it_is_prepared_fails_in_the_end(self) -> None:
+        self.vn.conversion.stopService()
+        row = self.vn.submit(form_d())
+        for _ in range(outbound.MAX_CLAIMS):  # each life claims it and ends without a word
+            self.vn.database.run_now(outbox.claim_submitted, "node-VN", 1, self.vn.clock.seconds(), 60.0)
+            self.vn.database.run_now(sending.rescue_own_leases, self.vn.clock.seconds())
+        self.vn.conversion = self.vn.new_conversion()
+        self.vn.conversion.startService()
+        self.addCleanup(self.vn.conversion.stopService)
+        self.assertEqual(self.vn.outbound(row.id).state, "failed")
+        self.assertIn("claimed 6 times", self.vn.outbound(row.id).last_reason or "")
+        self.assertEqual(self.vn.statuses(), ["failed"])
+        self.vn.database.run_now(dead_letters.replay, row.id, expires_at=9e9, actor="minh", now=0.0)
+        self.vn.conversion.on_submitted()
+        self.assertEqual(self.vn.outbound(row.id).state, "queued", "a replay begins to count anew")
+
+    def test_a_message_receipted_under_certificates_since_withdrawn_is_still_read(self) -> None:
+        self.th.conversion.stopService()
+        partner = self.th.side.partner
+        in_use = [
+            certificates.KnownCertificate(
+                fingerprint=f"{use}", party="vn", use=use, certificate=pinned(one).der, first_used_at=0.0
+            )
+            for use, one in (
+                ("signing", partner.signing_certificates[0]),
+                ("seal", partner.seal_certificates[0]),
+            )
+        ]
+        self.th.database.run_now(certificates.note_in_use, in_use, self.th.clock.seconds() - 5)
+        self.vn.submit(form_d())
+        carry(self.vn, self.th)
+        self.th.clock.advance(3600)
+        self.th.database.run_now(certificates.note_in_use, [], self.th.clock.seconds())
+        gone = evolve(partner, signing_certificates=(), seal_certificates=())
+        self.th.side = evolve(self.th.side, partner=gone)
+        self.th.conversion = self.th.new_conversion()
+        self.th.conversion.startService()
+        self.addCleanup(self.th.conversion.stopService)
+        self.assertEqual(self.th.inbound(1).state, "available")
 
     def test_an_operator_gives_up_and_the_partner_hears_why(self) -> None:
         self.vn.submit(form_d())

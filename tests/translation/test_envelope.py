@@ -213,3 +213,14 @@ def test_a_status_message_carries_problems_with_their_pointers() -> None:
         "tag": "225",
         "sequence": "3",
     }
+
+
+def test_a_long_reference_is_shortened_without_becoming_another_ones() -> None:
+    from asw_gateway.translation.answers import short_reference
+
+    assert short_reference("D-17") == "D-17"
+    assert short_reference("x" * 35) == "x" * 35
+    one, other = short_reference("x" * 36), short_reference("x" * 37)
+    assert len(one) == len(other) == 35
+    assert one != other
+    assert one == short_reference("x" * 36)
