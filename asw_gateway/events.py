@@ -173,6 +173,12 @@ EVENTS = _catalogue(
     ),
     # the store and time
     Event("store-opened", "info", "the database is open and at the right version", ("engine", "version")),
+    Event(
+        "clock-set-back",
+        "warn",
+        "the clock went back; times it had put into the future were moved",
+        ("node", "seconds", "rows"),
+    ),
     Event("leases-rescued", "warn", "work of a stopped node was taken over", ("node", "rows")),
     Event(
         "group-replayed", "warn", "a group commit failed and its units ran one by one", ("units", "reason")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -37,7 +38,16 @@ def makeService(options: Options) -> IService:
     # Not at module level: importing the reactor installs it.
     from twisted.internet import reactor
 
+    use_steady_timers(reactor)
     return start(str(options["config"]), reactor, _build)
+
+
+def use_steady_timers(reactor: Any) -> None:
+    """Let timers follow the monotonic clock, before any is set.
+
+    Twisted's follow the wall clock: set back by an hour, it would keep every timer waiting for an hour.
+    """
+    reactor.seconds = time.monotonic
 
 
 def _build(loaded: GatewayConfig, reactor: Any) -> IService:

@@ -33,6 +33,7 @@ from asw_gateway.portal.routes import portal_routes
 from asw_gateway.portal.status import StatusQuery
 from asw_gateway.portal.submit import Submissions
 from asw_gateway.schedule import Duties, Schedule
+from asw_gateway.schedule.clock_watch import TOLERATED_SECONDS, ClockWatch
 from asw_gateway.schedule.deadlines import DeadlineDuties, periods
 from asw_gateway.schedule.duties import Certificates
 from asw_gateway.service.checks import readiness
@@ -41,7 +42,7 @@ from asw_gateway.service.listeners import Listeners
 from asw_gateway.service.mishaps import crash_at_commit
 from asw_gateway.service.standing import Standing, standing
 from asw_gateway.spool import Spool
-from asw_gateway.store import certificates, inbox, journal, sending
+from asw_gateway.store import certificates, clock_step, inbox, journal, sending
 from asw_gateway.store.certificates import KnownCertificate
 from asw_gateway.store.database import Database
 from asw_gateway.store.engine import StoreUnavailable
@@ -131,6 +132,7 @@ class Gateway(Service):
         self._build_rooms()
         self._conversion.startService()
         self._schedule.startService()
+        self._clock_watch.startService()
         for name, partner in self._standing.partners.items():
             self._links[name] = link(partner, self._standing, self._tools, on_feed=self._feed.wake)
             self._links[name].start()
@@ -148,6 +150,7 @@ class Gateway(Service):
         parts = [Deferred.fromCoroutine(each.stop()) for each in self._links.values()] + [
             self._conversion.stopService(),
             self._schedule.stopService(),
+            self._clock_watch.stopService(),
         ]
         await gatherResults(parts, consumeErrors=True)
         await closing
@@ -242,6 +245,13 @@ class Gateway(Service):
             now=self._now,
             clock=self._reactor,
             metrics=self.metrics,
+        )
+        self._clock_watch = ClockWatch(
+            database=tools.database,
+            node=tools.database.node,
+            now=self._now,
+            clock=self._reactor,
+            on_set_back=self._look_again,
         )
         self._directory = PartnerDirectory(self._standing.partners.values())
         self._receiver = PartnerReceiver(
@@ -352,6 +362,13 @@ class Gateway(Service):
         )
 
     # between the rooms
+
+    def _look_again(self) -> None:
+        """Times in the store were moved: whoever sleeps until one of them looks now."""
+        for name in self._links:
+            self._wake(name)
+        self._conversion.on_submitted()
+        self._conversion.on_received()
 
     def _wake(self, partner: str) -> None:
         found = self._links.get(partner)
@@ -484,6 +501,9 @@ def _rescue(conn: Transaction, now: float) -> None:
     """What this node had in work when it ended goes on at once instead of when its leases end."""
     sending.rescue_own_leases(conn, now)
     inbox.rescue_own_leases(conn)
+    ahead = clock_step.ahead(conn, now)
+    if ahead > TOLERATED_SECONDS:
+        clock_step.set_back(conn, ahead, now)
 
 
 async def _is_stopping() -> CheckResult:

@@ -36,6 +36,14 @@ _LAST = Statement(
         .limit(1)
     )
 )
+_LAST_AT = Statement(
+    lambda _: (
+        select(_table.c.at)
+        .where(_table.c.chain == bindparam("chain"))
+        .order_by(_table.c.sequence.desc())
+        .limit(1)
+    )
+)
 _CHAINS = Statement(
     lambda _: select(_table.c.chain, func.count()).group_by(_table.c.chain).order_by(_table.c.chain)
 )
@@ -224,6 +232,13 @@ def last(conn: Transaction, chain: str) -> Head:
     """The head of a chain; of an empty one, sequence 0 and the genesis hash."""
     row = conn.row(_LAST, {"chain": chain})
     return Head(sequence=row[0], hash=row[1]) if row else Head(sequence=0, hash=GENESIS)
+
+
+def last_at(conn: Transaction, chain: str) -> float | None:
+    """When the newest entry of a chain was written; None in an empty one."""
+    row = conn.row(_LAST_AT, {"chain": chain})
+    found: float | None = row[0] if row else None
+    return found
 
 
 def chains(conn: Transaction) -> dict[str, int]:
