@@ -71,30 +71,51 @@ class RevocationList:
 
 
 def read_revocation_list(data: bytes, issuers: Sequence[x509.Certificate]) -> RevocationList:
-    """A CRL, PEM or DER, signed by one of `issuers`. Raises RevocationFault."""
+    """A complete CRL, PEM or DER, signed by one of `issuers`. Raises RevocationFault."""
+    pem = data.lstrip().startswith(b"-----BEGIN")
     try:
-        pem = data.lstrip().startswith(b"-----BEGIN")
         found = x509.load_pem_x509_crl(data) if pem else x509.load_der_x509_crl(data)
-    except ValueError:
+        return _checked_list(found, issuers)
+    except (ValueError, x509.DuplicateExtension):
         raise RevocationFault("this is not a certificate revocation list") from None
-    issuer = next((each for each in issuers if each.subject == found.issuer), None)
-    if issuer is None:
+
+
+def _checked_list(
+    found: x509.CertificateRevocationList, issuers: Sequence[x509.Certificate]
+) -> RevocationList:
+    # Several may bear the name: an authority that changes its key.
+    named = [each for each in issuers if each.subject == found.issuer]
+    if not named:
         raise RevocationFault(f"its issuer {found.issuer.rfc4514_string()} is not a trusted one")
-    try:
-        sound = found.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
-    except (TypeError, ValueError, UnsupportedAlgorithm):
-        sound = False
-    if not sound:
+    if not any(_has_signed(each, found) for each in named):
         raise RevocationFault("its signature is not its issuer's")
     if found.next_update_utc is None:
         raise RevocationFault("it does not say when the next one comes")
+    if any(not _is_understood(extension) for extension in found.extensions):
+        raise RevocationFault("it lists only some of its issuer's certificates, or not only its own")
     return RevocationList(
-        issuer=issuer.subject.public_bytes(),
+        issuer=found.issuer.public_bytes(),
         revoked=frozenset(entry.serial_number for entry in found),
         produced_at=found.last_update_utc.timestamp(),
         valid_until_at=found.next_update_utc.timestamp(),
         proof=found.public_bytes(Encoding.DER),
     )
+
+
+def _has_signed(issuer: x509.Certificate, found: x509.CertificateRevocationList) -> bool:
+    try:
+        return found.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        return False
+
+
+def _is_understood(extension: x509.Extension[x509.ExtensionType]) -> bool:
+    """Whether a list with this extension still speaks of every end certificate (RFC 5280 §5.2)."""
+    value = extension.value
+    if isinstance(value, x509.IssuingDistributionPoint):
+        partial = (value.only_contains_ca_certs, value.only_contains_attribute_certs, value.indirect_crl)
+        return not any(partial) and value.only_some_reasons is None
+    return not extension.critical
 
 
 def status_by_list(

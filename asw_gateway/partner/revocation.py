@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 
@@ -37,6 +37,8 @@ from asw_gateway.tls import Certificate, fingerprint
 from asw_gateway.workers import Runs
 
 ASK_SECONDS = 10.0
+#: A proof is kept this long before the last one kept runs out; longer than two refreshes are apart.
+KEEP_AHEAD_SECONDS = 1800.0
 MAX_ANSWER_BYTES = 64 * 1024
 MAX_LIST_BYTES = 50_000_000
 _log = Log("revocation")
@@ -44,7 +46,7 @@ _log = Log("revocation")
 
 @frozen(kw_only=True)
 class Learnt:
-    """A change of what is known of one certificate, for the journal: `proof` is the list or answer itself."""
+    """What is known of one certificate, to be kept: the status' `proof` is the list or answer itself."""
 
     partner: str
     use: str
@@ -55,7 +57,8 @@ class Learnt:
 class RevocationWatch:
     """What is known of the certificates of all partners; used on the reactor thread.
 
-    `on_learnt` hears of every certificate whose state changed.
+    `on_learnt` hears of every certificate whose state changed, and of a newer proof when the last one it was
+    given is about to run out: what it keeps covers all of the time with few proofs.
     """
 
     def __init__(
@@ -77,21 +80,33 @@ class RevocationWatch:
             reactor, connectTimeout=ASK_SECONDS, pool=HTTPConnectionPool(reactor, persistent=False)
         )
         self._known: dict[str, Status] = {}
+        self._kept: dict[str, Status] = {}
+
+    def remember(self, known: Mapping[str, Status]) -> None:
+        """Take over what was learnt before this process began, by SHA-256 in hex."""
+        self._known = {**known, **self._known}
+        self._kept = {**known, **self._kept}
 
     async def refresh(self, partners: Iterable[Partner]) -> int:
-        """Ask after every watched certificate; how many. A source that fails is logged and counted."""
-        asked = 0
-        for partner in partners:
-            if partner.revocation.mode == "off":
-                continue
-            lists = await self._workers.run(_read_lists, partner)
-            for path, trouble in lists.troubles:
-                self._failed(partner, "crl", f"{path}: {trouble}")
-            for use, certificate in _watched(partner):
-                asked += 1
-                await self._look(partner, use, certificate, lists.found)
+        """Ask after every watched certificate, all at once; how many.
+
+        A source that fails is logged and counted, and costs no more than ASK_SECONDS however many there are.
+        """
+        watched = [self._refresh(each) for each in partners if each.revocation.mode != "off"]
+        asked = sum(await gatherResults([Deferred.fromCoroutine(each) for each in watched]))
         self._metrics.revocation_checked_at.only.set(self._now())
         return asked
+
+    async def _refresh(self, partner: Partner) -> int:
+        lists = await self._workers.run(_read_lists, partner)
+        for path, trouble in lists.troubles:
+            self._failed(partner, "crl", f"{path}: {trouble}")
+        looks = [
+            Deferred.fromCoroutine(self._look(partner, use, certificate, lists.found))
+            for use, certificate in _watched(partner)
+        ]
+        await gatherResults(looks)
+        return len(looks)
 
     def refused(self, partner: Partner) -> Mapping[str, str]:
         """The reason for each certificate, by SHA-256 in hex, that is not to be accepted now."""
@@ -113,14 +128,14 @@ class RevocationWatch:
         self, partner: Partner, use: str, certificate: Certificate, lists: Mapping[bytes, RevocationList]
     ) -> None:
         key = fingerprint(certificate)
-        known = self._known.get(key)
-        if known is not None and known.state == REVOKED:
+        if self._is_revoked(key):
             return
         status = status_by_list(certificate, lists, self._now())
         if (status is None or status.state == GOOD) and partner.revocation.ocsp:
-            status = await self._ask(partner, certificate) or status
-        if status is None:
-            return
+            status = await self._ask(partner, certificate, listed=status is not None) or status
+        if status is None or self._is_revoked(key):
+            return  # nothing new, or another refresh has heard worse in the meantime
+        known, kept = self._known.get(key), self._kept.get(key)
         self._known[key] = status
         if known is None or known.state != status.state:
             _log.event(
@@ -131,15 +146,25 @@ class RevocationWatch:
                 state=status.state,
                 source=status.source,
             )
-            self._on_learnt(Learnt(partner=partner.name, use=use, fingerprint=key, status=status))
+        elif kept is not None and kept.valid_until_at > self._now() + KEEP_AHEAD_SECONDS:
+            return
+        self._kept[key] = status
+        self._on_learnt(Learnt(partner=partner.name, use=use, fingerprint=key, status=status))
 
-    async def _ask(self, partner: Partner, certificate: Certificate) -> Status | None:
+    def _is_revoked(self, key: str) -> bool:
+        known = self._known.get(key)
+        return known is not None and known.state == REVOKED
+
+    async def _ask(self, partner: Partner, certificate: Certificate, *, listed: bool) -> Status | None:
+        """What the responder says; a certificate without one is no failure when a list speaks of it."""
         issuer, address = issuer_of(certificate, partner.revocation.issuers), responder_address(certificate)
         if issuer is None or address is None:
-            self._failed(partner, "ocsp", "the certificate names no responder, or its issuer is not listed")
+            if not listed:
+                detail = "the certificate names no responder, or its issuer is not listed"
+                self._failed(partner, "ocsp", detail)
             return None
         asking = Deferred.fromCoroutine(self._post(address, ask(certificate, issuer)))
-        asking.addTimeout(ASK_SECONDS, self._reactor)
+        asking.addTimeout(ASK_SECONDS, self._reactor, onTimeoutCancel=_too_late)
         try:
             answer = await asking
             status: Status = await self._workers.run(read_answer, answer, certificate, issuer, self._now())
@@ -171,6 +196,10 @@ class RevocationWatch:
 class _Lists:
     found: Mapping[bytes, RevocationList]
     troubles: tuple[tuple[str, str], ...]
+
+
+def _too_late(result: object, timeout_seconds: float) -> bytes:
+    raise RevocationFault(f"the responder did not answer within {timeout_seconds:g} s")
 
 
 def _read_lists(partner: Partner) -> _Lists:

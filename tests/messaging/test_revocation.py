@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asw_gateway.messaging import revocation
 from asw_gateway.messaging.revocation import GOOD, REVOKED, UNKNOWN, RevocationFault
@@ -51,10 +54,12 @@ NOT_A_RESPONDER = issue(
 )
 
 
-def crl(*serials, key=CA_KEY, begin=NOW - DAY, end=NOW + DAY):
+def crl(*serials, key=CA_KEY, begin=NOW - DAY, end=NOW + DAY, extension=None):
     builder = (
         x509.CertificateRevocationListBuilder().issuer_name(name("CA")).last_update(begin).next_update(end)
     )
+    if extension is not None:
+        builder = builder.add_extension(extension, critical=True)
     for serial in serials:
         entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(begin).build()
         builder = builder.add_revoked_certificate(entry)
@@ -119,6 +124,51 @@ def test_an_old_list_still_revokes_and_no_longer_vouches():
 def test_lists_that_prove_nothing(data, sentence):
     with pytest.raises(RevocationFault, match=sentence):
         revocation.read_revocation_list(data, [CA])
+
+
+def distribution_point(**given):
+    """RFC 5280 §5.2.5: which certificates the list is about."""
+    nothing = {
+        "full_name": None, "relative_name": None, "only_contains_user_certs": False, "indirect_crl": False,
+        "only_contains_ca_certs": False, "only_some_reasons": None, "only_contains_attribute_certs": False,
+    }  # fmt: skip
+    return x509.IssuingDistributionPoint(**{**nothing, **given})
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        x509.DeltaCRLIndicator(7),
+        distribution_point(only_contains_ca_certs=True),
+        distribution_point(indirect_crl=True),
+        distribution_point(only_some_reasons=frozenset([x509.ReasonFlags.key_compromise])),
+    ],
+    ids=["changes-only", "authorities-only", "of-others", "some-reasons"],
+)
+def test_a_list_of_a_part_vouches_for_nobody(extension):
+    """What is not on it may well be revoked."""
+    with pytest.raises(RevocationFault, match="only some of"):
+        by_list(crl(extension=extension))
+
+
+def test_a_list_of_end_certificates_is_whole_enough():
+    extension = distribution_point(only_contains_user_certs=True)
+    assert by_list(crl(77, extension=extension)).state == REVOKED
+    assert by_list(crl(extension=extension)).state == GOOD
+
+
+@pytest.mark.parametrize("issuers", [[IMPOSTOR, CA], [CA, IMPOSTOR]])
+def test_an_authority_with_an_old_and_a_new_key(issuers):
+    data = crl(77).public_bytes(Encoding.DER)
+    assert revocation.read_revocation_list(data, issuers).revoked == {77}
+
+
+@given(place=st.integers(0, 10_000), value=st.integers(0, 255))
+def test_a_damaged_list_is_refused_and_nothing_else(place, value):
+    data = bytearray(crl(5, 77).public_bytes(Encoding.DER))
+    data[place % len(data)] = value
+    with contextlib.suppress(RevocationFault):
+        revocation.read_revocation_list(bytes(data), [CA])
 
 
 def test_a_list_of_a_stranger():
