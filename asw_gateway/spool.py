@@ -13,7 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-PIECE_BYTES = 256 * 1024
+#: Below the size from which the C library gives every buffer a mapping of its own.
+PIECE_BYTES = 64 * 1024
 
 
 class SpoolFile:
