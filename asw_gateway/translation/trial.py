@@ -1,13 +1,14 @@
 """A profile put to the test: its examples, and generated documents sent there and back.
 
-An example is a folder with `example.toml` (what is expected) and `national.xml`, `asean.xml` or both.  What
+An example is a folder with `example.toml` (what is expected) and `national.xml`, `asean.xml` or both, and
+where it shows a rule about other documents, `known.toml` with what the gateway's register says.  What
 is not as expected comes back as sentences; no sentence means that the example holds in both directions.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -32,6 +33,10 @@ NEEDED = {
 _BETWEEN_ELEMENTS = re.compile(rb">\s+<")
 
 
+#: The rules that need the register: (profile, kind, ASEAN root, known, own_country=, on=) -> problems.
+Register = Callable[..., tuple[Problem, ...]]
+
+
 @frozen(kw_only=True)
 class Example:
     """One example of a profile.  manifest: `example.toml` as read; a side that is not shown is None."""
@@ -40,6 +45,7 @@ class Example:
     manifest: Mapping[str, Any] = field(repr=False)
     national: bytes | None = field(default=None, repr=False)
     asean: bytes | None = field(default=None, repr=False)
+    known: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 @frozen(kw_only=True)
@@ -51,7 +57,7 @@ class Seen:
     faults: tuple[str, ...]
 
 
-def trial(profile: Profile, example: Example) -> tuple[str, ...]:
+def trial(profile: Profile, example: Example, *, register: Register | None = None) -> tuple[str, ...]:
     """Everything in which an example differs from what its manifest expects; empty if it holds."""
     wrong = [
         f"{key} is missing or not a {type_.__name__}"
@@ -65,7 +71,7 @@ def trial(profile: Profile, example: Example) -> tuple[str, ...]:
         wrong.append("there is neither national.xml nor asean.xml")
     if wrong or kind is None:
         return tuple(wrong)
-    seen = look(profile, kind, example)
+    seen = look(profile, kind, example, register=register)
     return (
         *seen.faults,
         *_differences("problem", example.manifest.get("problems", ()), seen.problems),
@@ -73,7 +79,7 @@ def trial(profile: Profile, example: Example) -> tuple[str, ...]:
     )
 
 
-def look(profile: Profile, kind: MessageKind, example: Example) -> Seen:
+def look(profile: Profile, kind: MessageKind, example: Example, *, register: Register | None = None) -> Seen:
     """Check and translate both sides of an example."""
     problems: list[dict[str, str]] = []
     losses: list[dict[str, str]] = []
@@ -86,7 +92,7 @@ def look(profile: Profile, kind: MessageKind, example: Example) -> Seen:
     if national is not None:
         faults += _from_national(profile, kind, example, national, asean, problems, losses)
     if asean is not None:
-        faults += _from_asean(profile, kind, example, national, asean, problems, losses)
+        faults += _from_asean(profile, kind, example, national, asean, register, problems, losses)
     return Seen(problems=tuple(problems), losses=tuple(losses), faults=tuple(faults))
 
 
@@ -125,6 +131,7 @@ def _from_asean(
     example: Example,
     national: Any,
     asean: Any,
+    register: Register | None,
     problems: list[dict[str, str]],
     losses: list[dict[str, str]],
 ) -> list[str]:
@@ -138,6 +145,10 @@ def _from_asean(
             own_country=example.manifest["own_country"],
         )
     problems += told("asean", found)
+    if register is not None and example.known is not None:
+        own, on = example.manifest["own_country"], example.manifest["on"]
+        known = register(profile, kind, asean, example.known, own_country=own, on=on)
+        problems += told("store", known)
     if blocking(found):
         return []
     back = to_national(profile, kind, asean, now=0)

@@ -58,6 +58,9 @@ class Folder:
                     manifest=manifest,
                     national=self.examples.get(f"{name}/national.xml"),
                     asean=self.examples.get(f"{name}/asean.xml"),
+                    known=_manifest(self.examples[f"{name}/known.toml"])
+                    if f"{name}/known.toml" in self.examples
+                    else None,
                 )
             )
         return tuple(found)

@@ -15,6 +15,7 @@ from attrs import asdict, frozen
 from asw_gateway.cli.output import FOUND_SOMETHING, Output
 from asw_gateway.cli.profile.folders import FOLDER, Folder, folders, placed
 from asw_gateway.cli.profile.tally import Tally, rule_counts
+from asw_gateway.exchange.known_facts import store_problems
 from asw_gateway.translation.generation import declared_paths
 from asw_gateway.translation.profile import Profile, ProfileFault
 from asw_gateway.translation.trial import Example, round_trip, trial
@@ -130,7 +131,10 @@ def _do(job: tuple[Task, str]) -> Result:
     faults: list[str] = []
     covered: set[str] = set()
     for name in task.examples:
-        faults += [f"{task.profile}/examples/{name}: {each}" for each in trial(profile, examples[name])]
+        faults += [
+            f"{task.profile}/examples/{name}: {each}"
+            for each in trial(profile, examples[name], register=store_problems)
+        ]
     kind = profile.kind(task.kind)
     if kind is not None:
         for number in range(*task.numbers):
