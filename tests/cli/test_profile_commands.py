@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from lxml import etree
 
 from asw_gateway.cli.main import main
 from tests.profiles import shelf
@@ -206,3 +208,44 @@ def test_convert_tells_problems_and_losses() -> None:
     assert "loss LOSS Declaration/AdditionalInformation/StatementDescription" in result.stderr
     result = aswctl(*words, examples / "good-cancellation/national.xml")
     assert result.exit_code == 2 and "may be a document of acdd-1.08" in result.stderr
+
+
+def test_publish_writes_a_pack_that_explains_itself_and_is_the_same_each_time(tmp_path: Path) -> None:
+    result = aswctl("profile", "publish", shelf.PROFILES, "-o", tmp_path / "a")
+    assert result.exit_code == 0, result.output
+    pack = tmp_path / "a" / FORM_D
+    manifest = json.loads((pack / "manifest.json").read_text())
+    assert (manifest["document_type"], manifest["version"]) == ("atiga-form-d", "2022")
+    for name, digest in manifest["files"].items():
+        assert hashlib.sha256((pack / name).read_bytes()).hexdigest() == digest, name
+    page = (pack / "index.html").read_text()
+    links = [link for link in re.findall(r'href="([^"]+)"', page) if not link.startswith("#")]
+    assert links and all((pack / link).is_file() for link in links)
+    anchors = set(re.findall(r'href="#([^"]+)"', page))
+    assert anchors <= set(re.findall(r'id="([^"]+)"', page))
+    for text in (
+        "FormD/Items/Item/OriginCriterion",
+        "StatementTypeCode=ORC",
+        "Vietnamese",
+        "R-06.1",
+        "hs-lists",
+    ):
+        assert text in page
+    assert aswctl("profile", "publish", shelf.PROFILES, "-o", tmp_path / "a").exit_code == 2
+    assert aswctl("profile", "publish", shelf.PROFILES, "-o", tmp_path / "b").exit_code == 0
+    for name in shelf.names():
+        archive = f"{name}.zip"
+        assert (tmp_path / "a" / archive).read_bytes() == (tmp_path / "b" / archive).read_bytes()
+
+
+def test_the_schemas_of_a_pack_stand_alone(tmp_path: Path) -> None:
+    """A partner validates with any tool: every include is in the folder."""
+    assert aswctl("profile", "publish", shelf.PROFILES / FORM_D, "-o", tmp_path).exit_code == 0
+    pack = tmp_path / FORM_D
+    for side, sample in (("national", "national"), ("asean", "asean")):
+        schema = etree.XMLSchema(file=str(pack / "schemas" / f"{side}.xsd"))
+        schema.assertValid(
+            etree.parse(
+                pack / "samples/good-one-item" / f"{sample}.xml", etree.XMLParser(remove_blank_text=True)
+            )
+        )
