@@ -97,9 +97,10 @@ def measure(megabytes: int, directory: Path) -> Rise:
         os.kill(sending, signal.SIGCONT)
         began = time.monotonic()
         store = Store(f"sqlite:///{world.sites['VN'].directory / 'state' / 'gateway.sqlite'}")
-        while store.number("SELECT count(*) FROM outbox WHERE state = 'delivered' AND origin = 'gateway'") < 2:
+        while store.number("SELECT count(*) FROM outbox WHERE state = 'delivered'") < 2:
             if time.monotonic() - began > ARRIVAL_SECONDS:
-                raise TimeoutError(f"not delivered: {store.rows('SELECT state, last_reason FROM outbox')}")
+                found = store.rows("SELECT state, last_reason FROM outbox")
+                raise TimeoutError(f"not delivered: {found}")
             time.sleep(0.05)
         seconds = time.monotonic() - began
         store.close()
@@ -112,7 +113,7 @@ def measure(megabytes: int, directory: Path) -> Rise:
 
 def _pack_elsewhere(gateway_file: Path, megabytes: int) -> float:
     command = [sys.executable, "-m", "benchmarks.large", "--pack", str(gateway_file)]
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own module
         [*command, "--megabytes", str(megabytes)],
         check=True,
         capture_output=True,

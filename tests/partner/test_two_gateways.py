@@ -297,6 +297,23 @@ class TwoGateways(TestCase):
         channel.wake()
         await self.until(good, "delivered")
 
+    async def test_a_large_message_leaves_from_its_chunk_rows(self) -> None:
+        """Neither side holds it; one whose certificate changed meanwhile is signed again in its chunks."""
+        self.receiver._max_body_bytes = 8_000_000
+        await self.open()
+        channel = self.channel()
+        ids = [
+            await self.queue(1, content=secrets.token_bytes(2_500_000)),
+            await self.queue(2, content=secrets.token_bytes(2_500_000), signed_with="0" * 64),
+        ]
+        channel.wake()
+        for id in ids:
+            await self.until(id, "delivered")
+        for number in (1, 2):
+            stored = await self.there.read(inbox.stored_body, number)
+            self.assertGreater(stored.size_bytes, 2_500_000)
+            self.assertIsNone(stored.body)
+
     async def test_too_large_for_them(self) -> None:
         """A message past their limit fails at once, with the reason, instead of for ever."""
         await self.open()

@@ -98,7 +98,15 @@ def sealed_message(
     content: bytes = b"<Form/>",
     **changes: Any,
 ) -> SealedMessage:
-    message = UserMessage(
+    message = user_message(sender, receiver, number=number, now=now)
+    part = Part(content_id=f"{number}.document@asw-{sender}", content=content, mime_type="application/xml")
+    return pack(
+        evolve(message, **changes), (part,), pmode(sender, receiver, "https://x/"), identity(sender)
+    )
+
+
+def user_message(sender: str = "vn", receiver: str = "th", *, number: int = 1, now: float) -> UserMessage:
+    return UserMessage(
         message_id=f"{number}.test@asw-{sender}.example",
         timestamp_at=now,
         from_party=party(sender),
@@ -109,10 +117,6 @@ def sealed_message(
         service="urn:asw:atiga-form-d",
         action="certificate",
         conversation_id=f"conversation-{number}",
-    )
-    part = Part(content_id=f"{number}.document@asw-{sender}", content=content, mime_type="application/xml")
-    return pack(
-        evolve(message, **changes), (part,), pmode(sender, receiver, "https://x/"), identity(sender)
     )
 
 
