@@ -40,8 +40,8 @@ from simulators.ledger import Ledger, read_ledger, write_file_durably
 from simulators.office import CustomsOffice
 from simulators.portal_client import Answer, FeedEntry, FeedUnavailable, PortalClient
 
-ACKNOWLEDGEMENTS = 3
-"""On their way at the same time: one connection less than the client keeps."""
+ACKNOWLEDGEMENTS = 5
+"""On their way at the same time; the client keeps more connections than that."""
 
 
 class Office(Protocol):

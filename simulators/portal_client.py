@@ -105,7 +105,7 @@ class PortalClient:
     ) -> PortalClient:
         """Raises OSError or OpenSSL.crypto.Error when a file cannot be used."""
         pool = HTTPConnectionPool(reactor, persistent=True)
-        pool.maxPersistentPerHost = 4
+        pool.maxPersistentPerHost = 8
         policy = _ClientTls(ca_file, certificate_file, key_file)
         agent = Agent(reactor, policy, connectTimeout=5, pool=pool)
         client = cls(agent, base_url, reactor=reactor, timeout_seconds=timeout_seconds)

@@ -36,7 +36,7 @@ class Process:
         user: str | None = None,
     ) -> None:
         self.name = name
-        self._user = user
+        self.user = user
         self.log = log
         self._command = list(command)
         self._environment = dict(environment)
@@ -75,9 +75,9 @@ class Process:
                 stderr=subprocess.STDOUT,
                 env=self._environment,
                 start_new_session=True,
-                user=self._user,
-                group=self._user,
-                extra_groups=None if self._user is None else [],
+                user=self.user,
+                group=self.user,
+                extra_groups=None if self.user is None else [],
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,
             )
         self._wanted = True

@@ -23,7 +23,7 @@ from asw_gateway.store.database import Database
 from asw_gateway.store.outbox import sealed_body
 from asw_gateway.store.transaction import Transaction
 from simulators.chaos.link import AnswerLate, AnswerLost, CutInBody, Fault, HalfOpen, Link, Slow
-from simulators.chaos.node import Node, limit_file_size
+from simulators.chaos.node import Node
 from simulators.chaos.pair import LEASE_SECONDS, Pair, Party, reload_by_aswctl
 from simulators.chaos.postgres import Server
 
@@ -321,13 +321,11 @@ def disk_full_postgresql(table: Table) -> bool:
     children = server.children()
     size = table.random.choice((64 * 1024, 17 * 2**20))
     _excuse_all(table, True)
-    if sum(limit_file_size(pid, size) for pid in children) == 0:
-        return False
+    server.limit_files(children, size)
     table.count("disk full", "PostgreSQL", limit_bytes=size)
 
     def lift() -> None:
-        for pid in children:
-            limit_file_size(pid, None)
+        server.limit_files(children, None)
         table.later(3.0, lambda: _excuse_all(table, False))
 
     table.later(table.random.uniform(0.5, 3.0), lift)
@@ -419,7 +417,7 @@ CARDS = (
     Card(
         kind="answer to portal lost",
         many=3,
-        play=_on_link("answer to portal lost", lambda _: AnswerLost(), portals=True),
+        play=_on_link("answer to portal lost", lambda _: AnswerLost(2500), portals=True),
     ),
     Card(
         kind="portal reset in body",

@@ -63,9 +63,9 @@ class CutInBody(Fault):
 class _AfterRequest(Fault):
     """Waits until a request went up, then does something to the answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, request_bytes: int = REQUEST_BYTES) -> None:
         super().__init__()
-        self._left = REQUEST_BYTES
+        self._left = request_bytes
 
     def came(self, relay: Relay, up: bool, data: bytes) -> None:
         if up:
@@ -91,8 +91,8 @@ class AnswerLost(_AfterRequest):
 class AnswerLate(_AfterRequest):
     """The answer is held back for some seconds, and with it all that follows."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
+    def __init__(self, seconds: float, request_bytes: int = REQUEST_BYTES) -> None:
+        super().__init__(request_bytes)
         self._seconds = seconds
         self._held: list[bytes] | None = None
 

@@ -117,9 +117,19 @@ class Node:
         write_whole(self.clock_file, f"{seconds}\n")
 
     def limit_files(self, size_bytes: int | None) -> bool:
-        """No file of it may grow beyond `size_bytes`; None lifts that.  False when it is not there."""
+        """No file of it may grow beyond `size_bytes` (RLIMIT_FSIZE, as on a full disk); None lifts that.
+
+        False when it is not there.
+        """
         pid = self.process.pid
-        return pid is not None and limit_file_size(pid, size_bytes)
+        if pid is None:
+            return False
+        try:
+            _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if size_bytes is None else size_bytes, hard))
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
 
     def reload(self) -> None:
         """SIGHUP: read the configuration again."""
@@ -127,13 +137,3 @@ class Node:
         if self.ready and pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGHUP)
-
-
-def limit_file_size(pid: int, size_bytes: int | None) -> bool:
-    """Set the soft RLIMIT_FSIZE of a process; a write beyond it fails as on a full disk (Linux)."""
-    try:
-        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if size_bytes is None else size_bytes, hard))
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True

@@ -8,9 +8,11 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import time
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,22 @@ class Server:
         with contextlib.suppress(OSError):
             return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
         return []
+
+    def limit_files(self, pids: Iterable[int], size_bytes: int | None) -> None:
+        """RLIMIT_FSIZE of some of the server's processes; only their own user may set it."""
+        size = "unlimited" if size_bytes is None else str(size_bytes)
+        for pid in pids:
+            command = ["prlimit", "--pid", str(pid), f"--fsize={size}:"]
+            user = self.process.user
+            subprocess.run(  # noqa: S603 - our own command
+                command,
+                user=user,
+                group=user,
+                extra_groups=None if user is None else [],
+                capture_output=True,
+                check=False,
+                timeout=5,
+            )
 
     def kill(self) -> None:
         """SIGKILL to the server and all that serve, as a crash of the machine's memory would do it."""

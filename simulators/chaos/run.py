@@ -41,7 +41,7 @@ class Aim:
     faults: int
     messages: int
     drain_seconds: float = 100.0
-    fault_every_seconds: float = 1.5
+    fault_every_seconds: float = 1.3
     least_seconds: float = 0.0
 
     @property
@@ -209,10 +209,14 @@ class Run:
         return sum(tally.crossed for tally in self._tallies.values())
 
     def _play(self) -> None:
-        """Play the next card that can be played now; the others go to the bottom."""
-        if not self._cards:
-            self._cards = deck(self.engine)
-            self.random.shuffle(self._cards)
+        """Play the next card that can be played now; the others go to the bottom.
+
+        A new deck comes before the old one is empty: a card that waits for its chance holds up no other.
+        """
+        if len(self._cards) < 6:
+            fresh = deck(self.engine)
+            self.random.shuffle(fresh)
+            self._cards = fresh + self._cards
         for _ in range(min(5, len(self._cards))):
             card = self._cards.pop()
             if card.play(self):
@@ -222,12 +226,11 @@ class Run:
     def _feed(self) -> None:
         """Keep every portal busy, but no queue longer than can be drained in time."""
         for pair in self.pairs:
-            waiting = self._tallies[pair.name].waiting()
+            if max(self._tallies[pair.name].waiting().values(), default=0) >= MOST_WAITING:
+                continue
             for country, party in pair.parties.items():
-                across = pair.across_from(party).country
-                full = waiting[f"{country}→{across}"] >= MOST_WAITING
-                if not full and sum(1 for _ in party.outgoing.glob("*.xml")) < 12:
-                    self._write_some(pair, country, across)
+                if sum(1 for _ in party.outgoing.glob("*.xml")) < 12:
+                    self._write_some(pair, country, pair.across_from(party).country)
 
     def _write_some(self, pair: Pair, origin: str, destination: str) -> None:
         """A few keys, some of them with several messages that follow at once."""
