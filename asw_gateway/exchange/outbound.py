@@ -7,6 +7,7 @@ with every problem; only our own faults are raised.
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from attrs import field, frozen
@@ -114,7 +115,7 @@ def prepare(
     form, so that both sides run the same ones.
     """
     day = clocks.national_date(row.created_at)
-    profile, kind = catalogue.kind(row.document_type, row.kind, day)
+    profile, kind = catalogue.kind(row.document_type, row.kind, day, takes=partial(routing.takes, partner))
     content = read_content(raw)
     national = read_facts_national(profile, kind, content)
     translation = to_asean(
@@ -181,7 +182,8 @@ def pack_ready(
     content_secret: ContentSecret | None = None,
 ) -> Prepared:
     """Seal and pack one of the gateway's own answers, which is already an ASEAN document."""
-    profile, kind = catalogue.kind(row.document_type, row.kind, clocks.national_date(row.created_at))
+    day = clocks.national_date(row.created_at)
+    profile, kind = catalogue.kind(row.document_type, row.kind, day, takes=partial(routing.takes, partner))
     root = parse(document)
     return _pack(
         document,

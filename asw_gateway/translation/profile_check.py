@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .codelist import CodeListFault, read_code_list
@@ -47,6 +47,33 @@ def check_profile(
     if examples is not None:
         problems += _examples(profile, examples, rules)
     return tuple(sorted(dict.fromkeys(problems), key=lambda each: (each.file, each.line)))
+
+
+def clashes(profiles: Iterable[Profile]) -> tuple[tuple[str, FileProblem], ...]:
+    """What two profiles may not share: (profile, problem in its profile.toml) for the later of the two.
+
+    A service and a version in documents must lead to one profile; a procedure to one document type.
+    """
+    found: list[tuple[str, FileProblem]] = []
+    known: list[Profile] = []
+    for profile in profiles:
+        for other in known:
+            shared = [
+                key
+                for key in ("service", "customization_version")
+                if getattr(profile, key) == getattr(other, key)
+            ]
+            same_type = profile.document_type == other.document_type
+            if (profile.procedure == other.procedure) != same_type:
+                shared.append("document_type" if same_type else "procedure")
+            if same_type and profile.version == other.version:
+                shared.append("version")
+            for key in shared:
+                line = _line_of(profile.files, key)
+                message = f"{key} {getattr(profile, key)} belongs to {other.name} already"
+                found.append((profile.name, FileProblem(MANIFEST, line, message)))
+        known.append(profile)
+    return tuple(found)
 
 
 def _located(problem: FileProblem, files: Mapping[str, bytes]) -> FileProblem:

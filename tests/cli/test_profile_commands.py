@@ -249,3 +249,20 @@ def test_the_schemas_of_a_pack_stand_alone(tmp_path: Path) -> None:
                 pack / "samples/good-one-item" / f"{sample}.xml", etree.XMLParser(remove_blank_text=True)
             )
         )
+
+
+def test_two_profiles_may_not_share_what_leads_to_one(phyto: Path) -> None:
+    twin = phyto.parent / "e-phyto-1.1"
+    shutil.copytree(phyto, twin)
+    edit(twin / "profile.toml", 'name = "e-phyto-1.0"', 'name = "e-phyto-1.1"')
+    result = aswctl("profile", "check", phyto.parent)
+    assert result.exit_code == 1
+    manifest = twin / "profile.toml"
+    assert set(result.output.splitlines()[:-1]) == {
+        f"{manifest}:{line_of(manifest, text)}: {said} belongs to e-phyto-1.0 already"
+        for text, said in (
+            ("service =", "service urn:asw:e-phyto:1.0"),
+            ("customization_version =", "customization_version 100"),
+            ('version = "1.0"', "version 1.0"),
+        )
+    }

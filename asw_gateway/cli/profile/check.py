@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from asw_gateway.cli.output import FOUND_SOMETHING, Output
 from asw_gateway.cli.profile.folders import FOLDER, folders, placed
-from asw_gateway.translation.profile_check import check_profile
+from asw_gateway.translation.profile import FileProblem, ProfileFault
+from asw_gateway.translation.profile_check import check_profile, clashes
 
 
 @click.command("check")
@@ -21,8 +23,16 @@ def check(output: Output, directory: Path) -> None:
     except OSError as fault:
         output.fail(str(fault))
     findings = []
+    good = []
+    shared: dict[str, list[FileProblem]] = {}
     for folder in found:
-        for problem in check_profile(folder.name, folder.files, folder.reference, folder.examples):
+        with suppress(ProfileFault):  # told below
+            good.append(folder.load())
+    for name, problem in clashes(good):
+        shared.setdefault(name, []).append(problem)
+    for folder in found:
+        own = check_profile(folder.name, folder.files, folder.reference, folder.examples)
+        for problem in (*own, *shared.get(folder.name, ())):
             findings.append(
                 {
                     "profile": folder.name,
