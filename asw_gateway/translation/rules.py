@@ -118,6 +118,8 @@ def compile_rules(root: Any) -> RuleSet:
                     faults.append((node.sourceline, f"{node.get('id')}: {error}"))
     phases: dict[str, tuple[Assertion, ...]] = {}
     for phase in root.findall(SCH + "phase"):
+        if phase.get("id") in seen or phase.get("id") in patterns:
+            faults.append((phase.sourceline, f"id {phase.get('id')} stands twice"))
         chosen: list[Assertion] = []
         for active in phase.findall(SCH + "active"):
             if active.get("pattern") not in patterns:

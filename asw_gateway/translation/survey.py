@@ -81,8 +81,9 @@ def _visit(element: Any, node: Node, result: Survey) -> None:
         tag = child.tag
         name = tag.rpartition("}")[2] if isinstance(tag, str) else ""
         candidates = by_name.get(name)
-        if candidates is None:
-            if name in constants or (foreign and etree.QName(child).namespace in foreign):
+        if candidates is None or candidates[0].declaration.tag != tag:
+            known = node.declaration.by_name.get(name) if name in constants else None
+            if (known and known.tag == tag) or (foreign and etree.QName(child).namespace in foreign):
                 continue
             _lose(child, result)
             continue

@@ -1,0 +1,129 @@
+"""Two judges of the same thing agree, on documents generated and broken at random."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from datetime import date
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lxml import etree, isoschematron
+
+from asw_gateway.messaging.xml import parse
+from asw_gateway.translation.convert import to_asean
+from asw_gateway.translation.generation import national_document
+from asw_gateway.translation.inventory import is_listed, take_inventory
+from asw_gateway.translation.kind import MessageKind
+from asw_gateway.translation.profile import Profile
+from asw_gateway.translation.rules import SCH
+from asw_gateway.translation.schema_faults import schema_faults
+from asw_gateway.translation.survey import survey
+from tests.profiles import shelf
+from tests.translation.mutations import elements, mutate
+
+KINDS = [(name, kind.name) for name in shelf.names() for kind in shelf.profile(name).kinds]
+MANY = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+SVRL = "{http://purl.oclc.org/dsdl/svrl}"
+DAY = date(2026, 11, 22)
+
+
+def documents(chosen: tuple[str, str], chance: random.Random) -> tuple[Profile, MessageKind, dict[str, Any]]:
+    """Both forms of a generated document."""
+    profile = shelf.profile(chosen[0])
+    kind = profile.kind(chosen[1])
+    assert kind is not None
+    content = national_document(profile, kind, chance, most=2)
+    there = to_asean(profile, kind, content, functional_reference="R", now=0, sender_country="VN")
+    return profile, kind, {"national": content, "asean": parse(there.document)}
+
+
+def schema_of(profile: Profile, kind: MessageKind, side: str) -> etree.XMLSchema:
+    return profile.schemas[profile.national_schema if side == "national" else kind.asean_schema]
+
+
+@MANY
+@given(st.integers(0, 2**32), st.sampled_from(KINDS), st.sampled_from(["national", "asean"]))
+def test_the_lister_finds_faults_exactly_where_libxml2_does(
+    seed: int, chosen: tuple[str, str], side: str
+) -> None:
+    chance = random.Random(seed)
+    profile, kind, forms = documents(chosen, chance)
+    root = mutate(forms[side], chance)
+    schema = schema_of(profile, kind, side)
+    declaration = profile.declarations[side][kind.name]
+    if root.tag != declaration.tag:
+        return
+    faults = [fault.message for fault in schema_faults(root, declaration)]
+    assert schema.validate(root) == (faults == []), (faults, list(schema.error_log))
+
+
+@MANY
+@given(st.integers(0, 2**32), st.sampled_from(KINDS), st.sampled_from(["national", "asean"]))
+def test_the_inventory_sees_what_the_walk_sees(seed: int, chosen: tuple[str, str], side: str) -> None:
+    chance = random.Random(seed)
+    profile, kind, forms = documents(chosen, chance)
+    root = mutate(forms[side], chance, most=2)
+    if root.tag != profile.declarations[side][kind.name].tag:
+        return
+    inventory = take_inventory(profile.compiled().inventories[side], kind, root)
+    walked = survey(root, profile.trees[side][kind.name])
+    lost = [(one.element.tag, one.attribute, one.text) for one in walked.losses]
+    if inventory.whole:
+        assert lost == []
+    elif not lost and schema_of(profile, kind, side).validate(root):
+        # A container without content has no value to lose; the inventory leaves it to the walk to say so.
+        assert any(not len(element) and not (element.text or "").strip() for element in elements(root))
+    if not inventory.whole:
+        return
+    numbers = {id(row): number for number, row in enumerate(profile.rows)}
+    blanks = str.maketrans("\t\n\r", "   ")
+    seen = Counter(
+        (number, text)
+        for number, text in inventory.values
+        if (row := profile.rows[number]).codes or row.is_constant or row.convert == "date"
+    )
+    assert all(is_listed(profile.rows[number]) for number, _ in inventory.values)
+    assert seen == Counter((numbers[id(found.row)], found.text.translate(blanks)) for found in walked.values)
+
+
+@cache
+def schematron(name: str, phase: str, own: str) -> Any:
+    """The rules of a profile as lxml's own Schematron understands them."""
+    root = parse(shelf.files(name)[shelf.profile(name).rules_file])
+    for variable in root.findall(SCH + "let"):
+        value = {"on": f"{DAY:%Y%m%d}", "own": f"'{own}'"}[variable.get("name")]
+        variable.set("value", value)
+    return isoschematron.Schematron(root, phase=phase, store_report=True)
+
+
+@pytest.mark.parametrize("chosen", [one for one in KINDS if one[1] != "technical-error"])
+def test_the_compiled_rules_agree_with_a_schematron_tool(chosen: tuple[str, str]) -> None:
+    chance = random.Random("/".join(chosen))
+    broken = Counter[str]()
+    for number in range(25):
+        profile, kind, forms = documents(chosen, chance)
+        own = chance.choice(["VN", "TH", "LA"])
+        root = forms["asean"]
+        ours = Counter[str]()
+        for assertion in profile.compiled().rules.phases[kind.phase]:
+            count = len(assertion.failing(root, on=float(f"{DAY:%Y%m%d}"), own=own))
+            if count:
+                ours[assertion.id] = count
+        tool = schematron(chosen[0], kind.phase, own)
+        tool.validate(root)
+        report = tool.validation_report
+        theirs = Counter(
+            node.get("id")
+            for node in report.iter(SVRL + "failed-assert", SVRL + "successful-report")
+        )
+        assert ours == theirs, number
+        # The one expression asked first suspects exactly the documents in which a rule is broken.
+        found = profile.compiled().rules.failures(kind.phase, root, on=DAY, own=own)
+        assert {failure.assertion.id for failure in found} == set(ours)
+        broken += ours
+    assert broken or kind.phase in ("notice", "reply")
+    assert etree.iselement(report.getroot())
