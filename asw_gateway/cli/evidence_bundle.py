@@ -6,7 +6,7 @@ import base64
 import json
 import textwrap
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +16,7 @@ from attrs import asdict
 
 from asw_gateway.cli.times import moment
 from asw_gateway.store.evidence import Bytes, ChainProof, Evidence
+from asw_gateway.store.revocation import KnownState
 
 FORMAT = "asw-evidence/1"
 VERIFIER = "verify_evidence.py"
@@ -45,6 +46,7 @@ def pieces(evidence: Evidence, *, made_at: float, made_by: str) -> dict[str, byt
             first_used_at=certificate.first_used_at,
             withdrawn_at=certificate.withdrawn_at,
         )
+    stated = [_revocation(one, add, content) for one in evidence.revocation]
     proofs = [_proof(proof, add) for proof in evidence.proofs]
     add("journal.json", _json(proofs), role="journal")
     add("attempts.json", _json(list(evidence.attempts)), role="attempts")
@@ -57,7 +59,7 @@ def pieces(evidence: Evidence, *, made_at: float, made_by: str) -> dict[str, byt
         "subject": evidence.subject,
         "message": evidence.row,
         "removed_by_retention": list(evidence.purged),
-        "revocation": [],
+        "revocation": stated,
         "files": listed,
     }
     return {"manifest.json": _json(manifest), **content}
@@ -87,6 +89,10 @@ def summary(evidence: Evidence) -> list[tuple[str, str]]:
     for proof in evidence.proofs:
         end = f"head {proof.head.sequence} signed {moment(proof.head.published_at)}" if proof.head else ""
         told.append((f"chain {proof.chain}", end or "no signed head covers it yet"))
+    told += [
+        (f"revocation {n}", f"{one.state} by {one.source} of {one.fingerprint[:16]} {moment(one.learnt_at)}")
+        for n, one in enumerate(evidence.revocation, 1)
+    ]
     return told + [(f"removed {name}", "by retention") for name in evidence.purged]
 
 
@@ -113,6 +119,18 @@ def _proof(proof: ChainProof, add: Callable[..., str]) -> dict[str, Any]:
         "links": [link if isinstance(link, str) else asdict(link) for link in proof.links],
         "head": head,
     }
+
+
+def _revocation(one: KnownState, add: Callable[..., str], content: Mapping[str, bytes]) -> dict[str, Any]:
+    """What was known of one certificate; the list or answer is a file of its own, once."""
+    path = f"revocation/{one.digest[:16]}.{'crl' if one.source == 'crl' else 'ocsp'}"
+    if one.proof is None:
+        path = ""
+    elif path not in content:
+        add(path, one.proof, role="revocation")
+    told = asdict(one)
+    del told["proof"]
+    return {**told, "path": path}
 
 
 def _json(value: object) -> bytes:

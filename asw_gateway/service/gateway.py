@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import evolve
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults
 from twisted.python.failure import Failure
 
 from asw_gateway import __version__, config
@@ -20,6 +20,7 @@ from asw_gateway.conversion import Conversion, Doors
 from asw_gateway.exchange.outcome import Outcome
 from asw_gateway.health import CheckResult, Health, ReactorLag, failed
 from asw_gateway.logs import Log
+from asw_gateway.messaging.revocation import Status
 from asw_gateway.metrics import CollectorRegistry, Metrics
 from asw_gateway.operations.control import Control
 from asw_gateway.operations.levers import Levers, Running, Surroundings
@@ -42,7 +43,7 @@ from asw_gateway.service.listeners import Listeners
 from asw_gateway.service.mishaps import crash_at_commit
 from asw_gateway.service.standing import Standing, standing
 from asw_gateway.spool import Spool
-from asw_gateway.store import certificates, clock_step, inbox, journal, sending
+from asw_gateway.store import certificates, clock_step, inbox, revocation, sending
 from asw_gateway.store.certificates import KnownCertificate
 from asw_gateway.store.database import Database
 from asw_gateway.store.engine import StoreUnavailable
@@ -85,6 +86,7 @@ class Gateway(Service):
         self.metrics = Metrics(CollectorRegistry())
         self._show(standing)
         self._links: dict[str, Link] = {}
+        self._changing = DeferredLock()
         self._started: Deferred[None] | None = None
         self._stopping: Deferred[None] | None = None
 
@@ -115,7 +117,10 @@ class Gateway(Service):
     # start and stop
 
     async def _start(self) -> None:
-        conf = self._standing.config
+        async with self._changing:
+            await self._start_rooms(self._standing.config)
+
+    async def _start_rooms(self, conf: GatewayConfig) -> None:
         self._open_store(conf)
         await self._tools.database.run(_rescue, self._now())
         await self._note_certificates(conf)
@@ -126,6 +131,7 @@ class Gateway(Service):
             metrics=self.metrics,
             on_learnt=self._revocation_learnt,
         )
+        await self._remember_revocation(conf)
         # Before anybody may come in: a revoked certificate must not work until the first refresh is due.
         await self._watch.refresh(conf.partners)
         self._standing = evolve(self._standing, refused=self._refusals(conf))
@@ -390,25 +396,47 @@ class Gateway(Service):
 
     async def _refresh_revocation(self) -> int:
         """Ask issuers again; what they say is in force at once."""
-        conf = self._standing.config
-        asked = await self._watch.refresh(conf.partners)
-        if conf is self._standing.config and (refused := self._refusals(conf)) != self._standing.refused:
-            await self._put_in_force(evolve(self._standing, refused=refused))
+        asked = await self._watch.refresh(self._standing.config.partners)
+        async with self._changing:
+            refused = self._refusals(self._standing.config)
+            if refused != self._standing.refused:
+                await self._put_in_force(evolve(self._standing, refused=refused))
         return asked
+
+    async def _remember_revocation(self, conf: GatewayConfig) -> None:
+        """What was learnt before: revoked stays revoked, also while its issuer is away."""
+        partners = {partner.name for partner in conf.partners}
+        prints = {one.fingerprint for one in certificates_in_use(conf) if one.party in partners}
+        known = await self._tools.database.run(revocation.latest, prints)
+        self._watch.remember(
+            {
+                name: Status(
+                    state=one.state,
+                    source=one.source,
+                    produced_at=one.produced_at,
+                    valid_until_at=one.valid_until_at,
+                )
+                for name, one in known.items()
+            }
+        )
 
     def _refusals(self, conf: GatewayConfig) -> Mapping[str, Mapping[str, str]]:
         found = {partner.name: self._watch.refused(partner) for partner in conf.partners}
         return {name: refused for name, refused in found.items() if refused}
 
     def _revocation_learnt(self, learnt: Learnt) -> None:
-        """Into the journal, with the digest of the proof."""
-        detail = f"{learnt.use} {learnt.fingerprint} {learnt.status.state} by {learnt.status.source}"
+        """Kept with its proof, and noted in the journal."""
+        status = learnt.status
         writing = self._tools.database.run(
-            journal.append,
-            event=f"certificate.{learnt.status.state}",
-            subject=f"partner:{learnt.partner}",
-            digest=journal.digest(learnt.status.proof),
-            detail=detail,
+            revocation.note,
+            partner=learnt.partner,
+            use=learnt.use,
+            fingerprint=learnt.fingerprint,
+            state=status.state,
+            source=status.source,
+            produced_at=status.produced_at,
+            valid_until_at=status.valid_until_at,
+            proof=status.proof,
             now=self._now(),
         )
         writing.addErrback(lambda failure: _log.failure("internal-error", failure, where="revocation"))
@@ -418,8 +446,13 @@ class Gateway(Service):
     async def reload(self) -> list[str]:
         """Read the files again; what is wrong with them, or nothing when they are in force.
 
-        Listeners' addresses, the database and the node name stay as they were until a restart.
+        Listeners' addresses, the database and the node name stay as they were until a restart. One at a
+        time: what is asked for during a start or another reload waits for its end.
         """
+        async with self._changing:
+            return await self._reload()
+
+    async def _reload(self) -> list[str]:
         try:
             found = await self._tools.workers.run(_load_again, str(self._standing.config.path))
         except (ConfigErrors, StartFault) as faults:
@@ -427,6 +460,7 @@ class Gateway(Service):
             _log.event("config-refused", path=str(self._standing.config.path), errors=lines)
             self.metrics.config_successful.only.set(0)
             return lines
+        await self._remember_revocation(found.config)
         await self._watch.refresh(found.config.partners)
         await self._put_in_force(evolve(found, refused=self._refusals(found.config)))
         return []

@@ -10,11 +10,12 @@ from typing import Any
 from attrs import asdict, field, frozen
 from sqlalchemy import bindparam, select
 
-from asw_gateway.store import bodies, certificates, heads, inbox, journal, outbox, sending, tables
+from asw_gateway.store import bodies, certificates, heads, inbox, journal, outbox, revocation, sending, tables
 from asw_gateway.store.certificates import KnownCertificate
 from asw_gateway.store.heads import PublishedHead
 from asw_gateway.store.inbox_rows import InboundRow
 from asw_gateway.store.outbox_rows import OutboundRow
+from asw_gateway.store.revocation import KnownState
 from asw_gateway.store.statements import Statement
 from asw_gateway.store.transaction import Transaction
 
@@ -57,7 +58,10 @@ class ChainProof:
 
 @frozen(kw_only=True)
 class Evidence:
-    """One message, whole; `purged` names what retention has removed."""
+    """One message, whole; `purged` names what retention has removed.
+
+    `revocation` is what was known of the partner's certificates in the message's time.
+    """
 
     subject: str
     row: dict[str, Any]
@@ -66,6 +70,7 @@ class Evidence:
     proofs: tuple[ChainProof, ...]
     certificates: tuple[KnownCertificate, ...]
     purged: tuple[str, ...] = ()
+    revocation: tuple[KnownState, ...] = ()
 
 
 def of_outbound(conn: Transaction, row: OutboundRow) -> Evidence:
@@ -134,7 +139,9 @@ def _evidence(
     facts = journal.about(conn, row.subject, MAX_ENTRIES)
     chains = sorted({fact.chain for fact in facts})
     proofs = tuple(_proof(conn, chain, [f for f in facts if f.chain == chain]) for chain in chains)
-    used = {one.fingerprint + one.party + one.use: one for one in _certificates(conn, row, begun_at, proofs)}
+    until = _ended_at(row, begun_at, proofs)
+    used = {one.fingerprint + one.party + one.use: one for one in _certificates(conn, row, begun_at, until)}
+    theirs = [one.fingerprint for one in used.values() if one.party == row.partner]
     return Evidence(
         subject=row.subject,
         row=asdict(row),
@@ -143,6 +150,7 @@ def _evidence(
         proofs=proofs,
         certificates=tuple(used.values()),
         purged=tuple(purged),
+        revocation=tuple(revocation.used_between(conn, theirs, begun_at, until)),
     )
 
 
@@ -163,11 +171,14 @@ def _proof(conn: Transaction, chain: str, own: list[journal.Fact]) -> ChainProof
     )
 
 
+def _ended_at(row: OutboundRow | InboundRow, begun_at: float, proofs: tuple[ChainProof, ...]) -> float:
+    return max([begun_at, row.finalized_at or 0.0, *(p.head.published_at for p in proofs if p.head)])
+
+
 def _certificates(
-    conn: Transaction, row: OutboundRow | InboundRow, begun_at: float, proofs: tuple[ChainProof, ...]
+    conn: Transaction, row: OutboundRow | InboundRow, begun_at: float, until: float
 ) -> list[KnownCertificate]:
     """Ours and the partner's that were in use at some time between the message's beginning and its end."""
-    until = max([begun_at, row.finalized_at or 0.0, *(p.head.published_at for p in proofs if p.head)])
     return [
         one
         for one in certificates.everything(conn)

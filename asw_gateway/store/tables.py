@@ -28,6 +28,8 @@ from asw_gateway.store.tables_records import (
     partner_state,
     refusals,
     retention,
+    revocation_proofs,
+    revocation_states,
 )
 from asw_gateway.store.tables_rules import deadlines, document_draws
 
@@ -58,7 +60,9 @@ __all__ = [
     "partner_state",
     "refusals",
     "retention",
+    "revocation_proofs",
+    "revocation_states",
 ]
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 """The newest revision in migrations/versions; a database with a higher one is refused."""

@@ -155,6 +155,27 @@ certificates = Table(
     Column("withdrawn_at", Double, comment="no longer configured, UTC epoch seconds; NULL = in use"),
 )
 
+revocation_proofs = Table(
+    "revocation_proofs",
+    metadata,
+    Column("digest", Text, primary_key=True, comment="SHA-256 of the list or answer, hex"),
+    Column("source", Text, nullable=False, comment="crl or ocsp"),
+    Column("proof", LargeBinary, comment="the list or answer, DER; NULL = too long to be kept"),
+)
+
+revocation_states = Table(
+    "revocation_states",
+    metadata,
+    Column("fingerprint", Text, primary_key=True, comment="SHA-256 of the certificate, hex"),
+    Column(
+        "digest", Text, ForeignKey("revocation_proofs.digest"), primary_key=True, comment="what proves it"
+    ),
+    Column("state", Text, nullable=False, comment="good, revoked or unknown"),
+    Column("produced_at", Double, nullable=False, comment="when its issuer said so, UTC epoch seconds"),
+    Column("valid_until_at", Double, nullable=False, comment="end of the proof, UTC epoch seconds"),
+    Column("learnt_at", Double, nullable=False, comment="when we heard of it, UTC epoch seconds"),
+)
+
 retention = Table(
     "retention",
     metadata,

@@ -21,7 +21,7 @@ from asw_gateway.cli.main import main
 from asw_gateway.messaging.keys import pinned
 from asw_gateway.messaging.packing import reseal
 from asw_gateway.schedule.journal_heads import signed_head
-from asw_gateway.store import certificates, heads, inbox, outbox, sending
+from asw_gateway.store import certificates, heads, inbox, outbox, revocation, sending
 from asw_gateway.store.certificates import KnownCertificate
 from asw_gateway.store.database import Database
 from asw_gateway.store.inbox_rows import NewInbound
@@ -162,6 +162,40 @@ def test_a_zip_of_a_received_message_by_its_network_id(url: str, tmp_path: Path)
     with zipfile.ZipFile(bundle) as archive:
         links = json.loads(archive.read("journal.json"))[0]["links"]
     assert all(isinstance(link, str) or link["subject"] == "inbound:1" for link in links)
+
+
+def test_what_issuers_said_is_in_the_bundle(url: str, tmp_path: Path) -> None:
+    """What was in force at some time of the message, and nothing of anybody else."""
+    signing = known("th", "th", "signing").fingerprint
+    database = Database.open(url, node="vn-1")
+    row = database.read_now(outbox.get, 1)
+    assert row is not None
+    start = row.created_at
+    for name, state, until, learnt in (
+        (signing, "good", start + 3600, start - 60),
+        (signing, "good", start - 7200, start - 9000),
+        ("of somebody else", "good", start + 3600, start - 60),
+    ):
+        noted = database.run_now(
+            revocation.note, partner="th", use="signing", fingerprint=name, state=state, source="crl",
+            produced_at=learnt, valid_until_at=until, proof=f"list until {until}".encode(), now=learnt,
+        )  # fmt: skip
+        assert noted
+    database.run_now(
+        revocation.note, partner="th", use="signing", fingerprint=signing, state="revoked", source="ocsp",
+        produced_at=start, valid_until_at=start, proof=b"x" * (revocation.MAX_PROOF_BYTES + 1), now=start,
+    )  # fmt: skip
+    publish(database, start + 1)
+    database.close_now()
+    bundle = exported(url, tmp_path / "bundle")
+    told = json.loads((bundle / "manifest.json").read_text())["revocation"]
+    assert [(one["state"], one["source"]) for one in told] == [("good", "crl"), ("revoked", "ocsp")]
+    proof = (bundle / told[0]["path"]).read_bytes()
+    assert (proof, told[0]["digest"]) == (f"list until {start + 3600}".encode(), sha256(proof).hexdigest())
+    assert {one["fingerprint"] for one in told} == {signing}
+    assert told[1]["path"] == ""
+    assert len(list((bundle / "revocation").iterdir())) == 1
+    assert aswctl("evidence", "check", str(bundle), *trust(tmp_path)).exit_code == 0
 
 
 def test_nobody_else_is_disclosed(url: str, tmp_path: Path) -> None:
