@@ -112,7 +112,8 @@ class LargeCase(TestCase):
     async def connect(self) -> Client:
         trust = tls.ClientTls(world.key_pair("vn", "tls-client"), trusted=world.root())
         creator = trust.creatorForNetloc(world.HOST.encode(), self.port)
-        endpoint = wrapClientTLS(creator, TCP4ClientEndpoint(reactor, world.HOST, self.port))
+        plain: Any = TCP4ClientEndpoint(reactor, world.HOST, self.port)
+        endpoint = wrapClientTLS(creator, plain)
         client: Client = await connectProtocol(endpoint, Client())
         return client
 
