@@ -2,6 +2,7 @@
 # make bench   messages a second and CPU per message beside the floor (make bench ARGS=--quick)
 # make test    everything CI runs: lint, types, tests
 # make lint | types | pytest | conformance | wheel | clean
+# make chaos   gateways killed, cut off and starved on both engines, then counted (make chaos ARGS=--quick)
 # make interop   our daemon against phase4, which is not ours (Java 17, Maven)
 #
 # Each ends with one line that a script can read.
@@ -12,10 +13,10 @@ PY = $(VENV)/bin/python
 STAMP = $(VENV)/installed-by-make
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help demo run test lint types pytest conformance wheel interop bench install clean
+.PHONY: help demo run test lint types pytest conformance wheel interop chaos bench install clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -4
+	@sed -n 's/^# //p' Makefile | head -6
 
 # --- set-up: nothing but Python, make and a package index -----------------------------------------------
 
@@ -54,6 +55,9 @@ types: $(STAMP)
 
 pytest: $(STAMP)
 	@$(PY) -m pytest -q
+
+chaos: $(STAMP)
+	@$(PY) -m simulators.chaos $(ARGS)
 
 interop: $(STAMP)
 	@$(PY) -m interop.run
