@@ -15,7 +15,7 @@ from sqlalchemy import select
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol, wrapClientTLS
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
@@ -54,7 +54,7 @@ class Client(Protocol):
     def dataReceived(self, data: bytes) -> None:
         self.received += data
 
-    def connectionLost(self, reason: Failure) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.answer.callback(self.received)
 
 
@@ -111,7 +111,7 @@ class LargeCase(TestCase):
 
     async def connect(self) -> Client:
         trust = tls.ClientTls(world.key_pair("vn", "tls-client"), trusted=world.root())
-        creator = trust.creatorForNetloc(world.HOST.encode(), self.port)
+        creator: Any = trust.creatorForNetloc(world.HOST.encode(), self.port)
         plain: Any = TCP4ClientEndpoint(reactor, world.HOST, self.port)
         endpoint = wrapClientTLS(creator, plain)
         client: Client = await connectProtocol(endpoint, Client())
