@@ -142,11 +142,13 @@ class PortalTests(SynchronousTestCase):
         self.assertEqual(len(self.events("entry")), 1)
 
     def test_killed_with_a_page_half_acknowledged_it_begins_at_the_first_open_entry(self) -> None:
+        self.stop()
         self.feed.lose_acknowledgements = 1
         for number in range(3):
             self.feed.append(
                 envelope(f"w{number}", type="21", number=f"VN-TH {number}", status="queued", about="m")
             )
+        self.portal = self.new_portal()
         self.run_for(0.1)
         self.stop()
         self.assertEqual([event["sequence"] for event in self.events("acknowledged")], [2, 3])
