@@ -27,7 +27,7 @@ from asw_gateway.messaging.signal import ErrorSignal, Receipt, read_signal
 from asw_gateway.partner.identification import PartnerDirectory
 from asw_gateway.partner.receiver import PartnerReceiver, Readers
 from asw_gateway.store import feed, inbox, journal, refusals
-from asw_gateway.tls import Certificate
+from asw_gateway.tls import Certificate, fingerprint
 from asw_gateway.web import WebAnswer, WebRequest
 from tests.doubles import InlineWorkers
 from tests.exchange.builders import own_gateway
@@ -271,6 +271,20 @@ OTHERS = [
         {"signing_certificates": (identity("vn-next").certificate,)},
         "EBMS:0101",
         "unknown_certificate",
+    ),
+    (
+        "revoked certificate",
+        {},
+        {"refused": {fingerprint(identity("vn").certificate): "revoked_certificate"}},
+        "EBMS:0101",
+        "revoked_certificate",
+    ),
+    (
+        "certificate nobody vouches for where the agreement is hard",
+        {},
+        {"refused": {fingerprint(identity("vn").certificate): "revocation_unknown"}},
+        "EBMS:0101",
+        "revocation_unknown",
     ),
     (
         "weak key",
