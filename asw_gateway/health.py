@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from attrs import frozen
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.task import LoopingCall
 
 from asw_gateway.logs import Log
@@ -88,6 +88,8 @@ class Health:
         answer.addTimeout(CHECK_SECONDS, self._reactor)
         try:
             return await answer
+        except CancelledError:  # whoever asked has gone
+            raise
         except TimeoutError:
             return failed(f"no answer within {CHECK_SECONDS:g} seconds")
         except Exception as error:  # noqa: BLE001  a check that breaks is a check that fails

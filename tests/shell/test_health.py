@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from treq.testing import RequestTraversalAgent
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import readBody
@@ -68,6 +68,15 @@ class Pages(SynchronousTestCase):
         status, body = self.get("/ready")
         self.assertEqual(status, 503)
         self.assertIn(b"no answer within 3 seconds", body)
+
+    def test_a_probe_that_hangs_up_says_nothing_of_the_check(self) -> None:
+        self.get("/ready")
+        self.answer = Deferred()
+        asked = Deferred.fromCoroutine(self.health.results())
+        asked.cancel()
+        self.failureResultOf(asked, CancelledError)
+        self.assertEqual(self.flushLoggedErrors(), [])
+        self.assertIn(b'asw_readiness_check{check="store"} 1.0', self.metrics.render())
 
     def test_metrics(self) -> None:
         status, body = self.get("/metrics")
