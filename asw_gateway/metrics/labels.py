@@ -33,6 +33,8 @@ LABELS: Mapping[str, tuple[str, ...]] = {
         "no_certificate",
         "unknown_certificate",
         "expired_certificate",
+        "revoked_certificate",
+        "revocation_unknown",
         "refused_by_peer",
         "protocol",
         "too_many_connections",

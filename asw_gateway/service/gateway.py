@@ -306,6 +306,7 @@ class Gateway(Service):
             conf.partner_listener.pair,
             pins=self._standing.partner_pins(),
             roots=conf.partner_listener.roots,
+            refused=self._standing.refused_pins(),
             ticket_lifetime_seconds=conf.partner_listener.ticket_lifetime_seconds,
         )
         self._portal_tls = ServerTls(
@@ -474,7 +475,10 @@ class Gateway(Service):
         self._receiver.readers = new.readers()
         self._clients.replace(conf.portal_clients)
         self._partner_tls.replace(
-            conf.partner_listener.pair, pins=new.partner_pins(), roots=conf.partner_listener.roots
+            conf.partner_listener.pair,
+            pins=new.partner_pins(),
+            roots=conf.partner_listener.roots,
+            refused=new.refused_pins(),
         )
         self._portal_tls.replace(
             conf.portal_listener.pair,

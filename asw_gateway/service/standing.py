@@ -49,6 +49,10 @@ class Standing:
             for certificate in partner.accepted(partner.tls_certificates)
         ]
 
+    def refused_pins(self) -> Mapping[str, str]:
+        """Why certificates of partners are not accepted, by SHA-256 in hex."""
+        return {name: reason for refused in self.refused.values() for name, reason in refused.items()}
+
     def message_id(self, unique: str) -> str:
         """An AS4 message id of ours: `unique@host` (RFC 2822), the host being our party id."""
         return f"{unique}@{host_of(self.own)}"

@@ -22,8 +22,9 @@ class Refusal:
     """
     A connection that ended before its TLS handshake did.
 
-    `reason` is one of no_certificate, unknown_certificate, expired_certificate, refused_by_peer (they did
-    not like ours), protocol (no common version or cipher, or not TLS at all), disconnected (a probe).
+    `reason` is one of no_certificate, unknown_certificate, expired_certificate, revoked_certificate,
+    revocation_unknown, refused_by_peer (they did not like ours), protocol (no common version or cipher, or
+    not TLS at all), disconnected (a probe).
     """
 
     listener: str

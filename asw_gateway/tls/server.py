@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from OpenSSL import SSL, crypto
@@ -22,8 +22,9 @@ class ServerTls:
     The policy of one listener, for `wrapServerTLS`.
 
     A client must show a valid certificate whose fingerprint is among `pins`. With `roots` it must also
-    chain to one of them; without, the pins are their own anchors. `replace` changes all of it for new
-    connections and makes earlier session tickets worthless.
+    chain to one of them; without, the pins are their own anchors. `refused` gives the reason, a bounded word,
+    for certificates that are known and not accepted (by SHA-256 in hex): they are told apart from strangers.
+    `replace` changes all of it for new connections and makes earlier session tickets worthless.
     """
 
     def __init__(
@@ -32,16 +33,23 @@ class ServerTls:
         *,
         pins: Iterable[Certificate],
         roots: Iterable[Certificate] = (),
+        refused: Mapping[str, str] | None = None,
         ticket_lifetime_seconds: int = TICKET_LIFETIME_SECONDS,
     ) -> None:
         self._ticket_lifetime_seconds = ticket_lifetime_seconds
-        self.replace(pair, pins=pins, roots=roots)
+        self.replace(pair, pins=pins, roots=roots, refused=refused)
 
     def replace(
-        self, pair: KeyPair, *, pins: Iterable[Certificate], roots: Iterable[Certificate] = ()
+        self,
+        pair: KeyPair,
+        *,
+        pins: Iterable[Certificate],
+        roots: Iterable[Certificate] = (),
+        refused: Mapping[str, str] | None = None,
     ) -> None:
         """Use these from the next connection on."""
         pinned = tuple(pins)
+        self._refused = dict(refused or {})
         self._pins = frozenset(fingerprint(certificate) for certificate in pinned)
         context = new_context(pair, tuple(roots) or pinned)
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
@@ -58,12 +66,15 @@ class ServerTls:
     def _verify(
         self, connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int
     ) -> bool:
-        if not ok:
-            notes_of(connection).certificate = certificate.to_cryptography()
-            return refuse(connection, error)
-        if depth == 0:
+        if not ok or depth == 0:
             notes = notes_of(connection)
             notes.certificate = certificate.to_cryptography()
+            reason = self._refused.get(fingerprint(notes.certificate))
+            if reason is not None:
+                notes.reason, notes.detail = reason, "the partner's certificate is not accepted at the moment"
+                return False
+            if not ok:
+                return refuse(connection, error)
             if fingerprint(notes.certificate) not in self._pins:
                 notes.reason, notes.detail = "unknown_certificate", "the certificate is not a pinned one"
                 return False
