@@ -11,10 +11,20 @@ from asw_gateway.store.statements import Statement
 from asw_gateway.store.transaction import Transaction
 
 _o, _i = tables.outbox, tables.inbox
+# Unfinished rows by the index of their expiry, which is nearly the order they lie in; the index of open keys
+# would jump to and fro through the whole table.
 _OUTBOX = Statement(
     lambda _: (
         select(_o.c.partner, _o.c.state, sql.count(), sql.min(_o.c.created_at))
-        .where(_o.c.open_key.is_not(None))
+        .where(_o.c.finalized_at.is_(None), _o.c.expires_at > literal_column("0"))
+        .group_by(_o.c.partner, _o.c.state)
+        .order_by(_o.c.partner, _o.c.state)
+    )
+)
+_DEAD = Statement(
+    lambda _: (
+        select(_o.c.partner, _o.c.state, sql.count(), sql.min(_o.c.created_at))
+        .where(literal_column("state IN ('failed', 'expired')"), _o.c.finalized_at > literal_column("0"))
         .group_by(_o.c.partner, _o.c.state)
         .order_by(_o.c.partner, _o.c.state)
     )
@@ -43,7 +53,7 @@ def outbox_depths(conn: Transaction) -> list[Depth]:
     """Unfinished, failed and expired outbound messages per partner and state."""
     return [
         Depth(partner=partner, state=state, messages=count, oldest_at=oldest)
-        for partner, state, count, oldest in conn.rows(_OUTBOX, {})
+        for partner, state, count, oldest in [*conn.rows(_OUTBOX, {}), *conn.rows(_DEAD, {})]
     ]
 
 
