@@ -95,9 +95,9 @@ def test_a_missing_field_is_named_with_its_place(seed: int, chosen: tuple[str, s
         parent = element.getparent()
         group = declared(parent, top).content
         alone = len(parent.findall(element.tag)) == 1
-        if group is not None and group.kind == "sequence" and declaration in group.items:
-            if declaration.minimum and alone:
-                needed.append((element, parent, declaration.name))
+        listed = group is not None and group.kind == "sequence" and declaration in group.items
+        if listed and declaration.minimum and alone:
+            needed.append((element, parent, declaration.name))
     if not needed:
         return
     element, parent, name = chance.choice(needed)
