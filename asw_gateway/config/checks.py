@@ -9,6 +9,7 @@ from typing import Any
 
 from asw_gateway.config.errors import Findings
 from asw_gateway.messaging.party import Partner
+from asw_gateway.messaging.revocation import issuer_of
 from asw_gateway.tls.files import Certificate, fingerprint
 
 WARNING_DAYS = 30
@@ -54,10 +55,25 @@ def check_partners(
             )
         if partner.inbound.security.encrypt and values["decryption"] is None:
             findings.error(file, "inbound.security.encrypt", True, "[keys.decryption] in gateway.toml")
+        for use, certificate in _nobody_can_vouch_for(partner):
+            expected = f"the authority that issued {certificate.subject.rfc4514_string()} ({use}) too"
+            findings.error(file, "revocation.issuers", None, f"{expected}: mode hard refuses it otherwise")
         if values["environment"] is not None and partner.environment != values["environment"]:
             findings.error(
                 file, "environment", partner.environment, f"{values['environment']}, as the gateway's"
             )
+
+
+def _nobody_can_vouch_for(partner: Partner) -> list[tuple[str, Certificate]]:
+    """Certificates that mode hard would refuse whatever anybody says."""
+    policy = partner.revocation
+    uses = ("tls", "signing", "seal") if policy.mode == "hard" else ()
+    return [
+        (f"certificates.{use}", each)
+        for use in uses
+        for each in getattr(partner, f"{use}_certificates")
+        if each.issuer != each.subject and issuer_of(each, policy.issuers) is None
+    ]
 
 
 def check_portal_clients(findings: Findings, file: Path, values: dict[str, Any]) -> None:

@@ -126,6 +126,12 @@ def _listener(root: Section, name: str, port: int, max_body_bytes: int) -> Liste
         "ticket_lifetime_seconds": section.number(
             "ticket_lifetime_seconds", 3600, least=60, most=86400, whole=True, unit="seconds"
         ),
+        "max_connections_per_peer": section.number(
+            "max_connections_per_peer", 256, least=1, most=100_000, whole=True, unit="connections"
+        ),
+        "max_handshakes_per_peer_per_second": section.number(
+            "max_handshakes_per_peer_per_second", 100.0, least=0.1, most=100_000, unit="handshakes a second"
+        ),
         "pair": read_key_pair(section),
     }
     return Listener(**values) if section.done() else None

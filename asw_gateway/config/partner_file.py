@@ -88,7 +88,7 @@ def _revocation(section: Section) -> RevocationPolicy | None:
             section.fault("list_files", str(path), "a certificate revocation list, PEM or DER")
         lists.append(str(path))
     ocsp = section.boolean("ocsp", False)
-    if mode in ("soft", "hard") and not lists and not ocsp:
+    if section.sound and mode != "off" and not lists and not ocsp:
         section.fault("mode", mode, "list_files, or ocsp = true: nobody to ask otherwise")
     return section.build(RevocationPolicy, mode=mode, issuers=issuers, list_files=tuple(lists), ocsp=ocsp)
 

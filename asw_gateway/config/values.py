@@ -14,7 +14,10 @@ from asw_gateway.tls.files import Certificate, KeyPair
 
 @frozen(kw_only=True)
 class Listener:
-    """A listener with mutual TLS. `roots` may be empty: the pinned client certificates are then enough."""
+    """A listener with mutual TLS. `roots` may be empty: the pinned client certificates are then enough.
+
+    `max_connections_per_peer` and `max_handshakes_per_peer_per_second` bound what one address can take.
+    """
 
     host: str
     port: int
@@ -22,6 +25,8 @@ class Listener:
     roots: tuple[Certificate, ...] = ()
     max_body_bytes: int
     ticket_lifetime_seconds: int
+    max_connections_per_peer: int = 256
+    max_handshakes_per_peer_per_second: float = 100.0
 
 
 @frozen(kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from pathlib import Path
@@ -71,6 +72,32 @@ def test_good_samples(gateway: Path) -> None:
     assert thailand.aliases == {"units": {"PCE": "H87"}, "mass-units": {"KGS": "KGM"}}
     assert thailand.spellings == {"units": {"H87": "PCE"}}
     assert loaded.warnings == ()
+
+
+def test_the_sample_of_revocation_is_a_good_one(gateway: Path) -> None:
+    """The table that the sample shows as a comment, taken as it stands."""
+    lists = gateway.parent / "lists"
+    lists.mkdir()
+    (lists / "th.crl").touch()
+    file = gateway.parent / "partners" / "th.toml"
+    lines = [re.sub(r"^# (?=\[revocation|\w+ = )", "", line) for line in file.read_text().splitlines()]
+    file.write_text("\n".join(lines))
+    thailand = next(partner for partner in load(gateway).partners if partner.name == "th")
+    policy = thailand.revocation
+    assert (policy.mode, policy.ocsp, len(policy.issuers)) == ("soft", True, 1)
+    assert [Path(name).resolve() for name in policy.list_files] == [(lists / "th.crl").resolve()]
+    file.write_text("\n".join(lines).replace('mode = "soft"', 'mode = "hard"'))
+    assert load(gateway).warnings == ()
+
+
+def test_limits_of_one_address(gateway: Path) -> None:
+    gateway.write_text(
+        gateway.read_text().replace("max_connections_per_peer = 256 ", "max_connections_per_peer = 7 ")
+    )
+    loaded = load(gateway)
+    assert loaded.partner_listener.max_connections_per_peer == 7
+    assert loaded.portal_listener.max_connections_per_peer == 256
+    assert loaded.partner_listener.max_handshakes_per_peer_per_second == 100
 
 
 @pytest.mark.parametrize("sample", MISTAKES, ids=lambda path: path.stem)
