@@ -480,6 +480,8 @@ class Gateway(Service):
             roots=conf.partner_listener.roots,
             refused=new.refused_pins(),
         )
+        self._listeners.limit("partner", conf.partner_listener)
+        self._listeners.limit("portal", conf.portal_listener)
         self._portal_tls.replace(
             conf.portal_listener.pair,
             pins=[client.certificate for client in conf.portal_clients],

@@ -31,12 +31,24 @@ class Listeners:
         self._metrics = metrics
         self._ports: list[IListeningPort] = []
         self._flood_told_at: dict[str, float] = {}
+        self._crowds: dict[str, Crowd] = {}
 
     async def secure(self, name: str, listener: Listener, tls: ServerTls, routes: Sequence[Route]) -> None:
         """Listen with mutual TLS. Raises StartFault."""
         site = self._site(routes, peer_certificate)
         guarded = watched(site, name, self._refused)
+        self._crowds[name] = Crowd(
+            connections=listener.max_connections_per_peer,
+            handshakes_per_second=listener.max_handshakes_per_peer_per_second,
+        )
         await self._listen(name, listener, guarded, tls)
+
+    def limit(self, name: str, listener: Listener) -> None:
+        """Other limits for an open port's peers."""
+        self._crowds[name].limit(
+            connections=listener.max_connections_per_peer,
+            handshakes_per_second=listener.max_handshakes_per_peer_per_second,
+        )
 
     async def plain(self, name: str, listener: OperatorsListener, routes: Sequence[Route]) -> None:
         """Listen without TLS: the operators' pages, on loopback unless configuration insists."""
@@ -66,7 +78,7 @@ class Listeners:
         endpoint: Any = kind(self._reactor, listener.port, backlog=BACKLOG, interface=listener.host)
         if tls is not None:
             crowded = CrowdedEndpoint(
-                endpoint, Crowd(), listener=name, clock=self._reactor, on_refusal=self._refused
+                endpoint, self._crowds[name], listener=name, clock=self._reactor, on_refusal=self._refused
             )
             endpoint = wrapServerTLS(creator, cast(Any, crowded))
         try:

@@ -19,28 +19,30 @@ from zope.interface import implementer
 
 from asw_gateway.tls.refusals import Refusal
 
-CONNECTIONS = 256
-HANDSHAKES = 1000
 WINDOW_SECONDS = 10.0
 TOO_MANY_CONNECTIONS, TOO_MANY_HANDSHAKES = "too_many_connections", "too_many_handshakes"
 
 
 class Crowd:
-    """Who is here, by address: at most `connections` at once, `handshakes` begun in each window."""
+    """Who is here, by address.
+
+    At most `connections` at once; begun, at most `handshakes_per_second` on average over each window, so that
+    a partner that comes back after an outage may begin many at once.
+    """
 
     def __init__(
-        self,
-        *,
-        connections: int = CONNECTIONS,
-        handshakes: int = HANDSHAKES,
-        window_seconds: float = WINDOW_SECONDS,
+        self, *, connections: int, handshakes_per_second: float, window_seconds: float = WINDOW_SECONDS
     ) -> None:
-        self._connections = connections
-        self._handshakes = handshakes
         self._window_seconds = window_seconds
+        self.limit(connections=connections, handshakes_per_second=handshakes_per_second)
         self._here: Counter[str] = Counter()
         self._begun: Counter[str] = Counter()
         self._window_ends_at = 0.0
+
+    def limit(self, *, connections: int, handshakes_per_second: float) -> None:
+        """Other limits from now on; who is here stays."""
+        self._connections = connections
+        self._handshakes = max(1, int(handshakes_per_second * self._window_seconds))
 
     def enter(self, host: str, now: float) -> str | None:
         """Count a new connection at `now` seconds; the reason when there is no room for it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ from simulators.world import World
 
 T = TypeVar("T")
 HANDSHAKES = 'asw_tls_handshake_failures_total{listener="partner",reason="revoked_certificate"}'
+CROWDED = HANDSHAKES.replace("revoked_certificate", "too_many_connections")
 REFUSALS = 'asw_message_refusals_total{partner="th",reason="revoked_certificate"}'
 GOOD, LOADED_AT = "asw_config_last_load_successful", "asw_config_last_load_timestamp_seconds"
 
@@ -213,6 +215,27 @@ def test_a_bad_partner_file_changes_nothing(border: Border) -> None:
     border.hang_up("VN")
     assert border.metric("VN", GOOD) == 1
     assert border.metric("VN", LOADED_AT) > loaded_at
+
+
+@pytest.mark.slow
+def test_limits_of_one_address_change_without_restart(border: Border) -> None:
+    """The second connection is closed before a byte of TLS."""
+    site = border.world.sites["VN"]
+    border.edit(site.gateway_file, ("[partner_listener]", "[partner_listener]\nmax_connections_per_peer = 1"))
+    place = ("127.0.0.1", site.partner_port)
+    with socket.create_connection(place, 10), socket.create_connection(place, 10):
+        assert border.metric("VN", CROWDED) == 0
+        assert border.aswctl("VN", "reload").exit_code == 0
+        with socket.create_connection(place, 10) as third:
+            assert _ended(third)
+    assert border.metric("VN", CROWDED) == 1
+
+
+def _ended(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
 
 
 @pytest.mark.slow
