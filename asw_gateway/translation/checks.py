@@ -9,7 +9,7 @@ from typing import Any
 from .dates import day_exists
 from .kind import MessageKind
 from .mapping import Row
-from .places import place_of
+from .places import Numbers, place_of
 from .problem import Problem
 from .profile import Profile
 from .schema_faults import Fault, schema_faults
@@ -39,7 +39,8 @@ def schema_problems(profile: Profile, kind: MessageKind, side: str, root: Any) -
     schema = profile.schemas[profile.national_schema if side == "national" else kind.asean_schema]
     if schema.validate(root):
         return ()
-    faults = [_schema_problem(profile, tree, fault) for fault in schema_faults(root, declaration)]
+    numbers: Numbers = {}
+    faults = [_schema_problem(profile, tree, fault, numbers) for fault in schema_faults(root, declaration)]
     if not faults:
         faults = [
             Problem(rule="XSD", message=entry.message, path=f"line {entry.line}")
@@ -48,8 +49,15 @@ def schema_problems(profile: Profile, kind: MessageKind, side: str, root: Any) -
     return tuple(faults)
 
 
-def _schema_problem(profile: Profile, tree: Node, fault: Fault) -> Problem:
-    place = place_of(fault.element, tree, profile.classes, missing=fault.missing, attribute=fault.attribute)
+def _schema_problem(profile: Profile, tree: Node, fault: Fault, numbers: Numbers) -> Problem:
+    place = place_of(
+        fault.element,
+        tree,
+        profile.classes,
+        missing=fault.missing,
+        attribute=fault.attribute,
+        numbers=numbers,
+    )
     label = f" ({place.label_en})" if place.label_en else ""
     label_vi = f" ({place.label_vi})" if place.label_vi else ""
     return Problem(
@@ -69,6 +77,7 @@ def value_problems(
     """Wrong constants, codes that are not in their list on a day, dates that do not exist."""
     tree = profile.trees[side][kind.name]
     problems: list[Problem] = []
+    numbers: Numbers = {}
     for found in survey.values:
         problem = value_fault(profile, kind, side, found.row, found.text, on)
         if problem is not None:
@@ -79,6 +88,7 @@ def value_problems(
                 tree,
                 profile.classes,
                 attribute=attribute.name[1:] if attribute.is_attribute else "",
+                numbers=numbers,
             )
             problems.append(
                 Problem(
@@ -180,8 +190,9 @@ def rule_problems(
     """Every rule of the kind's phase that the ASEAN document breaks."""
     tree = profile.trees["asean"][kind.name]
     problems: list[Problem] = []
+    numbers: Numbers = {}
     for failure in profile.compiled().rules.failures(kind.phase, root, on=on, own=own):
-        place = place_of(failure.element, tree, profile.classes, missing=failure.missing)
+        place = place_of(failure.element, tree, profile.classes, missing=failure.missing, numbers=numbers)
         problems.append(
             Problem(
                 rule=failure.assertion.rule,

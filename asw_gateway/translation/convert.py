@@ -17,7 +17,7 @@ from .dates import epoch_of
 from .facts import DocumentFacts
 from .inventory import Inventory, take_inventory
 from .kind import MessageKind
-from .places import place_of
+from .places import Numbers, place_of
 from .problem import Problem, bounded
 from .profile import Profile
 from .survey import Survey, survey
@@ -174,10 +174,10 @@ def _losses(profile: Profile, kind: MessageKind, side: str, root: Any) -> tuple[
 def _loss_problems(profile: Profile, kind: MessageKind, side: str, found: Survey) -> Iterator[Problem]:
     other = "ASEAN" if side == "national" else "national"
     other_vi = "ASEAN" if side == "national" else "quốc gia"
+    tree = profile.trees[side][kind.name]
+    numbers: Numbers = {}
     for lost in found.losses:
-        place = place_of(
-            lost.element, profile.trees[side][kind.name], profile.classes, attribute=lost.attribute
-        )
+        place = place_of(lost.element, tree, profile.classes, attribute=lost.attribute, numbers=numbers)
         yield Problem(
             rule="LOSS",
             severity="warning",

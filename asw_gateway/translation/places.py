@@ -14,6 +14,10 @@ from .survey import matching
 from .tree import Node
 
 
+#: Children of an element seen before: each with its number among its namesakes.
+Numbers = dict[Any, dict[Any, tuple[int, bool]]]
+
+
 @frozen(kw_only=True)
 class Place:
     path: str
@@ -24,9 +28,20 @@ class Place:
 
 
 def place_of(
-    element: Any, tree: Node, classes: Mapping[str, str], *, missing: str = "", attribute: str = ""
+    element: Any,
+    tree: Node,
+    classes: Mapping[str, str],
+    *,
+    missing: str = "",
+    attribute: str = "",
+    numbers: Numbers | None = None,
 ) -> Place:
-    """The place of an element, of an attribute of it, or of what is missing at a path below it."""
+    """The place of an element, of an attribute of it, or of what is missing at a path below it.
+
+    Who asks for many places of one unchanged document gives the same `numbers` each time: then the elements
+    beside each other are counted once, not once a problem.
+    """
+    numbers = {} if numbers is None else numbers
     chain = [*reversed(list(element.iterancestors())), element]
     chain = chain[next((i for i, link in enumerate(chain) if link.tag == tree.declaration.tag), 0) :]
     node: Node | None = tree
@@ -38,8 +53,7 @@ def place_of(
         if depth:
             node = matching(node, link) if node is not None else None
             nearest = node or nearest
-        number = 1 + sum(1 for _ in link.itersiblings(link.tag, preceding=True)) if depth else 1
-        several = depth and (number > 1 or next(link.itersiblings(link.tag), None) is not None)
+        number, several = _number(link, numbers) if depth else (1, False)
         text.append(f"{name}[{number}]" if several else name)
         if node is not None and node.each is not None:
             sequences[node.each.asean] = number
@@ -60,6 +74,19 @@ def place_of(
         label_en=row.label_en if row else "",
         label_vi=row.label_vi if row else "",
     )
+
+
+def _number(element: Any, numbers: Numbers) -> tuple[int, bool]:
+    """The number of an element among its namesakes, and whether it has any."""
+    parent = element.getparent()
+    if parent not in numbers:
+        counts: dict[Any, int] = {}
+        order: list[tuple[Any, int]] = []
+        for child in parent:
+            counts[child.tag] = counts.get(child.tag, 0) + 1
+            order.append((child, counts[child.tag]))
+        numbers[parent] = {child: (number, counts[child.tag] > 1) for child, number in order}
+    return numbers[parent][element]
 
 
 def _below(node: Node, step: Step) -> Node | None:
