@@ -42,6 +42,8 @@ AIMED = (
 )
 """Journal events at whose commit a gateway is killed, before it and after it."""
 AIM_SECONDS = 12.0
+SERVER_AWAY_SECONDS = 15.0
+"""From a fault of the server on: its recovery, and the start of a gateway that saw it away."""
 TAKE_OVER_SECONDS = 4.0 + LEASE_SECONDS + 10.0
 """The longest send, the lease, and the interval at which leases are looked at."""
 
@@ -53,6 +55,7 @@ class Table(Protocol):
     pairs: list[Pair]
     server: Server | None
     helpers: ThreadPoolExecutor
+    aims: list[tuple[str, str]]
 
     def count(self, kind: str, target: str, **more: Any) -> None:
         """A fault has happened."""
@@ -109,7 +112,10 @@ def kill_at_commit(table: Table) -> bool:
     node = _ready_node(table)
     if node is None or node.crash_file.exists():
         return False
-    moment, event = table.random.choice(("before", "after")), table.random.choice(AIMED)
+    if not table.aims:  # every one of them, before any comes again
+        table.aims = [(moment, event) for event in AIMED for moment in ("before", "after")]
+        table.random.shuffle(table.aims)
+    moment, event = table.aims.pop()
     node.crash_at(moment, event)
     node.aimed = f"{moment} {event}"
 
@@ -117,12 +123,13 @@ def kill_at_commit(table: Table) -> bool:
         if not node.crash_file.exists():
             node.process.wait_stopped(timeout_seconds=2)
             node.gone(back_in=table.random.uniform(0.1, 1.5))
-            table.count("kill at commit", node.name, at=f"{moment} {event}")
+            table.count("kill at commit", node.name, commit=f"{moment} {event}")
         elif node.process.running and time.monotonic() < until:
             table.later(0.1, lambda: look(until))
         else:
             node.crash_file.unlink(missing_ok=True)
             node.aimed = ""
+            table.aims.insert(0, (moment, event))
 
     table.later(0.1, lambda: look(time.monotonic() + AIM_SECONDS))
     return True
@@ -161,7 +168,7 @@ def kill_server(table: Table) -> bool:
     if server is None or not server.process.running:
         return False
     server.kill()
-    _excuse_all(table, True)
+    _excuse_all(table)
     table.count("kill PostgreSQL", "server")
     table.later(table.random.uniform(0.1, 2.0), lambda: _server_back(table, server))
     return True
@@ -172,7 +179,7 @@ def _server_back(table: Table, server: Server) -> None:
 
     def look(until: float) -> None:
         if server.answers():
-            table.later(3.0, lambda: _excuse_all(table, False))
+            _excuse_all(table)
         elif time.monotonic() < until:
             table.later(0.2, lambda: look(until))
         else:
@@ -181,10 +188,11 @@ def _server_back(table: Table, server: Server) -> None:
     look(time.monotonic() + 60)
 
 
-def _excuse_all(table: Table, excused: bool) -> None:
+def _excuse_all(table: Table) -> None:
+    """A gateway that starts while the server is away or recovers says so and ends; it is started again."""
     for pair in table.pairs:
         for node in pair.nodes:
-            node.excused = excused
+            node.excused_until = time.monotonic() + SERVER_AWAY_SECONDS
 
 
 def kill_node_for_long(table: Table) -> bool:
@@ -320,13 +328,13 @@ def disk_full_postgresql(table: Table) -> bool:
         return False
     children = server.children()
     size = table.random.choice((64 * 1024, 17 * 2**20))
-    _excuse_all(table, True)
+    _excuse_all(table)
     server.limit_files(children, size)
     table.count("disk full", "PostgreSQL", limit_bytes=size)
 
     def lift() -> None:
         server.limit_files(children, None)
-        table.later(3.0, lambda: _excuse_all(table, False))
+        _excuse_all(table)
 
     table.later(table.random.uniform(0.5, 3.0), lift)
     return True

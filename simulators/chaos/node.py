@@ -30,8 +30,8 @@ def write_whole(path: Path, text: str) -> None:
 class Node:
     """A gateway process of a pair.
 
-    `state` is what the run knows: down, starting, ready.  `aimed`: at which commit it is to die; `excused`:
-    what it lives on is away, so that it may end by itself.
+    `state` is what the run knows: down, starting, ready.  `aimed`: at which commit it is to die; until
+    `excused_until` what it lives on is away, so that a start may end by itself.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Node:
     clock: Callable[[], float]
     state: str = DOWN
     aimed: str = ""
-    excused: bool = False
+    excused_until: float = 0.0
     back_at: float | None = None
     starts: int = 0
     _started_at: float = field(default=0.0)
@@ -62,7 +62,7 @@ class Node:
     @property
     def untouched(self) -> bool:
         """Ready, and nothing is planned for it."""
-        return self.ready and not self.aimed and not self.excused
+        return self.ready and not self.aimed
 
     def start(self) -> None:
         self.crash_file.unlink(missing_ok=True)
@@ -88,7 +88,7 @@ class Node:
             return ""
         if not self.process.running:
             status, was = self.process.exit_status, self.state
-            expected = self.aimed or self.excused
+            expected = self.aimed or now < self.excused_until
             self.gone(back_in=1.0)
             return "" if expected else f"{self.name} ended by itself with status {status} while {was}"
         if self.state == STARTING and now - self._asked_at > 0.3:

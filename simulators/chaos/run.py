@@ -68,6 +68,7 @@ class Run:
         self.pairs: list[Pair] = []
         self.server: Server | None = None
         self.helpers = ThreadPoolExecutor(2, thread_name_prefix="chaos")
+        self.aims: list[tuple[str, str]] = []
         self.verdict = Verdict(engine=engine)
         self._directory = directory
         self._seed = seed
@@ -300,7 +301,7 @@ class Run:
         for pair in self.pairs:
             for node in pair.nodes:
                 node.crash_file.unlink(missing_ok=True)
-                node.aimed, node.excused = "", False
+                node.aimed = ""
                 node.shift_clock(0.0)
                 node.limit_files(None)
                 if node.back_at is not None:
