@@ -1,4 +1,4 @@
-"""The clocks of the agreements on a real store: validity, sixty days, ninety and a hundred and eighty days."""
+"""Clocks of the agreements on a real store: validity, sixty, ninety and a hundred and eighty days."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.exchange.world import NOW, gateway
 from tests.profiles import shelf
 
 NUMBER = documents.number_for(documents.FORM_D, "VN", "TH", 77, now=NOW)
-REQUEST = """<VerificationRequest><Number>{}</Number><IssueDate>2026-11-20</IssueDate><ExportCountry>VN</ExportCountry>
-<ImportCountry>TH</ImportCountry><Reason>criterion</Reason></VerificationRequest>"""
+REQUEST = """<VerificationRequest><Number>{}</Number><IssueDate>2026-11-20</IssueDate>
+<ExportCountry>VN</ExportCountry><ImportCountry>TH</ImportCountry><Reason>criterion</Reason></VerificationRequest>"""
 REPLY = """<VerificationReply><AnsweredNumber>{}</AnsweredNumber><ExportCountry>VN</ExportCountry>
 <ImportCountry>TH</ImportCountry><IssuedAt>2026-11-22T00:00:00Z</IssuedAt><Status>CNF</Status><Text>confirmed</Text>
 </VerificationReply>"""

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lxml import etree, isoschematron
+from lxml import (
+    etree,
+    isoschematron,  # type: ignore[attr-defined]
+)
 
 from asw_gateway.messaging.xml import parse
 from asw_gateway.translation.convert import to_asean
