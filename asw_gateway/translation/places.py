@@ -13,7 +13,6 @@ from .problem import PointerStep
 from .survey import matching
 from .tree import Node
 
-
 #: Children of an element seen before: each with its number among its namesakes.
 Numbers = dict[Any, dict[Any, tuple[int, bool]]]
 
