@@ -88,7 +88,7 @@ class Node:
             return ""
         if not self.process.running:
             status, was = self.process.exit_status, self.state
-            expected = self.aimed or now < self.excused_until
+            expected = self.aimed or (was == STARTING and now < self.excused_until)
             self.gone(back_in=1.0)
             return "" if expected else f"{self.name} ended by itself with status {status} while {was}"
         if self.state == STARTING and now - self._asked_at > 0.3:
