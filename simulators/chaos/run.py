@@ -19,18 +19,16 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread
 
-from simulators.chaos.faults import Card, deck
+from simulators.chaos.deck import Card, deck
 from simulators.chaos.pair import Pair, make_pair
 from simulators.chaos.postgres import Server
+from simulators.chaos.supply import supply
 from simulators.chaos.tally import Tally
 from simulators.chaos.verdict import Verdict, count_pairs, verify_chains
 from simulators.processes import Household, ProcessTrouble
-from simulators.traffic import Posted
 from simulators.world import free_ports, read_feed
 
 TICK_SECONDS = 0.05
-MOST_WAITING = 80
-"""Accepted messages of one party without a final word."""
 
 
 @frozen(kw_only=True)
@@ -50,7 +48,7 @@ class Aim:
 
 
 class Run:
-    """One engine; also the `faults.Table`.  Everything but the links happens on the calling thread."""
+    """One engine; also the `table.Table`.  Everything but the links happens on the calling thread."""
 
     def __init__(
         self,
@@ -85,7 +83,7 @@ class Run:
         self._told_at = 0.0
         self._tallies: dict[str, Tally] = {}
 
-    # --- faults.Table
+    # --- table.Table
 
     def count(self, kind: str, target: str, **more: Any) -> None:
         with self._lock:
@@ -194,7 +192,8 @@ class Run:
         next_fault = self._ready_at + 2.0
         while not self._over():
             self._tick()
-            self._feed()
+            for pair in self.pairs:
+                supply(pair, self._tallies[pair.name], self.random)
             if time.monotonic() >= next_fault:
                 next_fault = time.monotonic() + self.random.uniform(0.4, 1.6) * self._aim.fault_every_seconds
                 self._play()
@@ -223,28 +222,6 @@ class Run:
             if card.play(self):
                 return
             self._cards.insert(0, card)
-
-    def _feed(self) -> None:
-        """Keep every portal busy, but no queue longer than can be drained in time."""
-        for pair in self.pairs:
-            if max(self._tallies[pair.name].waiting().values(), default=0) >= MOST_WAITING:
-                continue
-            for country, party in pair.parties.items():
-                if sum(1 for _ in party.outgoing.glob("*.xml")) < 12:
-                    self._write_some(pair, country, pair.across_from(party).country)
-
-    def _write_some(self, pair: Pair, origin: str, destination: str) -> None:
-        """A few keys, some of them with several messages that follow at once."""
-        for _ in range(4):
-            traffic, chance = pair.traffic, self.random.random()
-            if chance < 0.45:
-                made: Posted = traffic.acdd(origin, destination)
-            else:
-                made = traffic.form_d(origin, destination)
-                if 0.6 <= chance < 0.75:
-                    made = traffic.replace(made)
-            if self.random.random() < 0.25:
-                traffic.cancel(made)
 
     def _tick(self) -> None:
         time.sleep(TICK_SECONDS)

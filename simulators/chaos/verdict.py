@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from attrs import Factory, define
 
 from asw_gateway.store import journal
-from simulators.chaos.faults import read_store
 from simulators.chaos.pair import Pair
+from simulators.chaos.table import read_store
 from simulators.checker import Report, check, read_run
 
 

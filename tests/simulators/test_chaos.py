@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from simulators.chaos.faults import AIMED, deck
+from simulators.chaos.deck import deck
 from simulators.chaos.node import write_whole
+from simulators.chaos.processes import AIMED
 from simulators.chaos.tally import Tally
 from simulators.chaos.verdict import Verdict, together
 from simulators.checker import Report

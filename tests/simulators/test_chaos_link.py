@@ -13,14 +13,14 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from simulators.chaos.link import (
+from simulators.chaos.link import Link
+from simulators.chaos.link_faults import (
     REQUEST_BYTES,
     AnswerLate,
     AnswerLost,
     CutInBody,
     Fault,
     HalfOpen,
-    Link,
     Slow,
 )
 
