@@ -1,11 +1,13 @@
 """The composition root: the only room that knows all others.
 
-standing    what a configuration amounts to: compiled profiles, identities, partners
-links       the way to one partner: TLS policy, connections, channel
-listeners   the ports and the control socket
-checks      readiness
-mishaps     a clock that is wrong and crashes on purpose; only with environment = "test"
-gateway     start, stop, reload
+standing     what a configuration amounts to: compiled profiles, identities, partners
+links        the ways out, one a partner: TLS policy, connections, channel
+revocations  certificates that were taken back
+listeners    the ports and the control socket
+checks       readiness
+rooms        every room, built and joined
+mishaps      a clock that is wrong and crashes on purpose; only with environment = "test"
+gateway      start, stop, reload
 """
 
 from __future__ import annotations

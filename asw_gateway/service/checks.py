@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from asw_gateway.health import OK, Check, CheckResult, ReactorLag, failed
-from asw_gateway.service.links import Link
 from asw_gateway.store import jobs
 from asw_gateway.store.database import Database
 from asw_gateway.workers import Workers
@@ -18,7 +17,7 @@ def readiness(
     database: Database,
     workers: Workers,
     lag: ReactorLag,
-    links: Callable[[], Mapping[str, Link]],
+    channel_states: Callable[[], Mapping[str, str]],
     now: Callable[[], float],
 ) -> dict[str, Check]:
     """Checks by name: a real commit, a real job in a worker, a reactor that turns, channels that run."""
@@ -35,7 +34,7 @@ def readiness(
         return OK if lag.last < MAX_LAG_SECONDS else failed(f"the reactor was {lag.last:.1f} s late")
 
     async def channels_run() -> CheckResult:
-        stopped = sorted(name for name, each in links().items() if each.channel.state == "stopped")
+        stopped = sorted(name for name, state in channel_states().items() if state == "stopped")
         return failed(f"no channel to {', '.join(stopped)}") if stopped else OK
 
     return {

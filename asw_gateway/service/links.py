@@ -1,13 +1,14 @@
-"""One partner's outbound link: its TLS policy, its connections, its channel; replaced when it changes."""
+"""The ways out, one a partner: TLS policy, connections, channel; each is replaced when it changes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import field, frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 
+from asw_gateway.exchange.outcome import Outcome
 from asw_gateway.messaging.party import Partner
 from asw_gateway.metrics import Metrics
 from asw_gateway.partner.channel import Channel
@@ -103,3 +104,62 @@ def link(partner: Partner, standing: Standing, tools: Tools, *, on_feed: Callabl
         on_feed=on_feed,
     )
     return Link(partner=partner, channel=channel, connections=connections)
+
+
+class Links:
+    """The links to all partners, by name."""
+
+    def __init__(self, tools: Tools, *, on_feed: Callable[[], object]) -> None:
+        self._tools = tools
+        self._on_feed = on_feed
+        self._links: dict[str, Link] = {}
+        self._standing: Standing | None = None
+
+    async def put_in_force(self, new: Standing) -> None:
+        """Start, replace or stop links as configured; one whose partner and keys are the same goes on."""
+        old, self._standing = self._standing, new
+        same_keys = (
+            old is not None
+            and old.identities == new.identities
+            and old.config.partner_client == new.config.partner_client
+        )
+        for name in set(self._links) | set(new.partners):
+            partner, known = new.partners.get(name), self._links.get(name)
+            if known is not None and same_keys and known.partner == partner:
+                continue
+            if known is not None:
+                await known.stop()
+                del self._links[name]
+            if partner is not None:
+                self._links[name] = link(partner, new, self._tools, on_feed=self._on_feed)
+                self._links[name].start()
+
+    async def stop(self) -> None:
+        """Stop every link; takes as long as the slowest."""
+        stopping = [Deferred.fromCoroutine(each.stop()) for each in self._links.values()]
+        await gatherResults(stopping, consumeErrors=True)
+
+    def wake(self, partner: str) -> None:
+        """There may be something to send to a partner."""
+        found = self._links.get(partner)
+        if found is not None:
+            found.channel.wake()
+
+    def wake_all(self) -> None:
+        """There may be something to send to anybody."""
+        for each in self._links.values():
+            each.channel.wake()
+
+    def heard_from(self, partner: str) -> None:
+        """A partner proved to be there."""
+        found = self._links.get(partner)
+        if found is not None:
+            found.channel.heard_from()
+
+    async def ping(self, partner: str) -> Outcome:
+        """Send one test message; what came of it."""
+        return await self._links[partner].channel.ping()
+
+    def states(self) -> Mapping[str, str]:
+        """The channels' states by partner."""
+        return {name: each.channel.state for name, each in self._links.items()}
