@@ -30,7 +30,7 @@ COMMANDS = {
     "reload": ("asw_gateway.cli.reload", "Let the gateway read its configuration again."),
     "status": ("asw_gateway.cli.status", "Show what runs and what waits."),
     "submit": ("asw_gateway.cli.submit", "Hand Envelopes to the gateway, as the portal does."),
-    "validity": ("asw_gateway.cli.validity", "Tell whether a certificate was valid at a moment, with evidence."),
+    "validity": ("asw_gateway.cli.validity", "Tell whether a certificate was valid at a moment, and why."),
 }
 
 

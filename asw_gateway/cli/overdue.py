@@ -23,7 +23,7 @@ _WHO = {"in": "our side", "out": "partner"}
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 1000))
 @with_control
 def command(output: Output, control: ControlClient, limit: int) -> None:
-    """List answers that are overdue (60, 90 and 180 days of the certification procedure), the oldest first."""
+    """List answers that are overdue (60, 90, 180 days of the certification procedure), oldest first."""
     found = control.get("/v1/overdue", limit=limit)
     if not output.as_json:
         found = [{**one, "direction": _WHO[one["direction"]]} for one in with_moments(found, "due_at")]
