@@ -75,7 +75,7 @@ def _party(gateway: Section) -> PartyId | None:
 
 
 def _organisation(root: Section, name: str) -> dict[str, str] | None:
-    """The From or To of a national Envelope (national-side.md §1.3): all codes required but the unit's."""
+    """The From or To of a national Envelope: all codes required but the unit's."""
     section = root.section(name)
     found = {key: section.text(key, pattern=r"[^\x00-\x1f\x7f]{1,255}") for key in _ORGANISATION}
     found["unit_code"] = section.text("unit_code", "")

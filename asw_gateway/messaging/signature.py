@@ -51,8 +51,7 @@ class Reference:
 
 
 def part_octets(content: bytes, content_type: str) -> bytes:
-    """What the SwA content transform digests: the class of the part's Content-Type decides (messaging.md
-    §5.4).
+    """What the SwA content transform digests: the class of the part's Content-Type decides.
 
     XML is canonicalised, other text gets CRLF line ends, everything else is taken as it is. Raises
     :class:`asw_gateway.messaging.xml.XmlFault` for XML that cannot be read.

@@ -1,6 +1,6 @@
 """Writing VNSW Envelopes: deliveries (20/xx), status messages (21/01), answers 99 and 00.
 
-Children come in the order of national-side.md §1.3, preReference before preDocumentYear (T3); ids are the
+Children come in the order of the national schemas, preReference before preDocumentYear (T3); ids are the
 caller's: 32 hexadecimal characters (T1); times are Vietnamese time without a zone (T7).
 """
 

@@ -1,4 +1,4 @@
-"""The VNSW Envelope (national-side.md §1.3): values, reader and writers in one place for the other rooms."""
+"""The VNSW Envelope: values, reader and writers in one place for the other rooms."""
 
 from __future__ import annotations
 

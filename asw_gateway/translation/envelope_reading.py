@@ -1,8 +1,9 @@
 """Reading a VNSW Envelope: order-free, every fault at once, nothing cut, nothing corrected in silence.
 
-Traps of national-side.md §1.3: T1 message ids up to 36 characters, T2 procedure codes escaped once too
-often, T3 any order of the header's children, T5 the whole document once more escaped or in CDATA, T7 times
-without zone (Asia/Ho_Chi_Minh), T8 a year that fits a short, T9 signatures at three places.
+Traps seen in the portal's schemas and connectors: T1 message ids up to 36 characters, T2 procedure codes
+escaped once too often, T3 any order of the header's children, T5 the whole document once more escaped or in
+CDATA, T7 times without zone (Asia/Ho_Chi_Minh), T8 a year that fits a short, T9 signatures at three places,
+T10 an answer 99 that only says "stored here".
 """
 
 from __future__ import annotations

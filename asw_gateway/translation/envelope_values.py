@@ -1,4 +1,4 @@
-"""The values of a VNSW Envelope: header, parties, subject, content (national-side.md §1.3)."""
+"""The values of a VNSW Envelope: header, parties, subject, content."""
 
 from __future__ import annotations
 

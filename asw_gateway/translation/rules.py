@@ -1,7 +1,7 @@
 """ISO Schematron rules of a profile, compiled to one XPath an assert.
 
 Each assert becomes `context[not(test)]`, so a document that passes costs one evaluation an assert, and a
-document that fails gives the very elements that fail (limits.md §11).  Understood are schema, ns, let, phase,
+document that fails gives the very elements that fail.  Understood are schema, ns, let, phase,
 active, pattern, rule, assert, report, diagnostics: enough that any Schematron tool reads the file the same
 way, as long as contexts are absolute and no two rules of a pattern match one element.  Two variables come
 from outside and are declared by `let`: $on (day of the check as a YYYYMMDD number) and $own (our country).

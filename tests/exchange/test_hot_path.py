@@ -25,7 +25,7 @@ def cross_the_border(unique: str) -> None:
 
 
 def test_a_second_message_loads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A PEM key a message costs 28 ms, a schema 0.3 ms (limits.md §4, §9): they are made once a thread."""
+    """A PEM key a message costs 28 ms, a schema 0.3 ms: they are made once a thread."""
     cross_the_border("first")
     loaded: list[str] = []
 

@@ -173,7 +173,7 @@ def test_security_timestamp_by_agreement_is_signed_and_checked():
 
 
 def test_written_header_and_body_are_their_own_canonical_form():
-    """What is signed without parsing must be what a parser canonicalises (messaging.md §5.4)."""
+    """What is signed without parsing must be what a parser canonicalises."""
     awkward = user_message(
         conversation_id="a&b<c>d\"e'f",
         action="tab\tand\nline".replace("\t", " ").replace("\n", " "),

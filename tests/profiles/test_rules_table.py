@@ -13,7 +13,7 @@ from asw_gateway.translation.rule_table import KINDS, SEVERITIES, RuleRow, read_
 from tests.profiles import shelf
 
 ROOT = shelf.PROFILES.parent
-# asean-side.md §5: the rules of ATIGA that a program can check.
+# The rules of ATIGA that a program can check.
 ATIGA = [
     *(f"R-{number:02d}" for number in range(1, 24)),
     *(f"T-{number}" for number in range(24, 30)),

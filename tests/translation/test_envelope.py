@@ -1,4 +1,4 @@
-"""The VNSW Envelope and its traps T1–T10 (national-side.md §1.3)."""
+"""The VNSW Envelope and its traps T1–T10."""
 
 from __future__ import annotations
 
