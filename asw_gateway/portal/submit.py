@@ -2,7 +2,7 @@
 
     read the body → check it in a worker (every fault at once) → one commit → answer 99, or 00
 
-99 leaves only after the commit, and says "stored here", not "delivered abroad" (trap T10 of `envelope_reading`).
+99 leaves only after the commit, and says "stored here", not "delivered abroad" (T10 of `envelope_reading`).
 00 means that nothing was stored but the record of the refusal; a refused id may be used again.  A message id
 that was accepted gets the same answer, byte for byte, as often as the same bytes come again.
 """

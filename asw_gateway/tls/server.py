@@ -53,7 +53,7 @@ class ServerTls:
         self._pins = frozenset(fingerprint(certificate) for certificate in pinned)
         context = new_context(pair, tuple(roots) or pinned)
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
-        # Tickets: a resumed handshake costs 55–70 % of a full one. Their key and this id are the context's own.
+        # Tickets: a resumed handshake costs 55–70 % of a full one. Key and id are the context's own.
         context.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
         context.set_session_id(secrets.token_bytes(16))
         context.set_timeout(self._ticket_lifetime_seconds)

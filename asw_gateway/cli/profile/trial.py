@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,8 +122,13 @@ def _work(tasks: list[Task], seed: str, processes: int) -> Iterator[Result]:
     if processes == 1 or "fork" not in multiprocessing.get_all_start_methods():
         yield from map(_do, jobs)
         return
-    with multiprocessing.get_context("fork").Pool(processes) as pool:
+    with multiprocessing.get_context("fork").Pool(processes, initializer=_may_be_ended) as pool:
         yield from pool.imap_unordered(_do, jobs)
+
+
+def _may_be_ended() -> None:
+    """A child inherits its parent's handlers; one that ignores SIGTERM would be waited for without end."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _do(job: tuple[Task, str]) -> Result:
