@@ -7,8 +7,9 @@ dump is every entry that the party's gateway offers at the end.  A "document" is
 
     lost        an id answered 99 that is neither on the other portal's feed nor ended by a final word
                 (rejected, failed, expired, cancelled) on the sender's, nor answered there by the partner's
-                technical error about that document; or a feed entry that was offered once
-                and is gone, or is not readable, or was never offered to its portal
+                technical error about that document (a cancellation of a document that itself was told as
+                rejected or failed waits at the other end, parked: that is no loss); or a feed entry that was
+                offered once and is gone, or is not readable, or was never offered to its portal
     duplicated  a second feed entry for the same (party, messageId), the same entry id or sequence, or the
                 same document (number, function; so the same digest too) beyond what was submitted
     reordered   within one document type and number, an entry that came after one submitted later
@@ -33,6 +34,8 @@ from simulators.ledger import read_ledger
 
 Key = tuple[str, str, str, str, str, str]  # from, to, document type, function, number, status
 RESPONSE_FUNCTION = "05"
+OPENING_FUNCTIONS = frozenset({"01", "02"})
+CANCELLING_FUNCTION = "03"
 
 
 @frozen(kw_only=True)
@@ -251,9 +254,13 @@ def _check_crossings(
             due[submission.key].append(submission)
 
     answered = _technical_errors(entries)
+    opened = {key[:3] + key[4:5] for key in due if key[3] in OPENING_FUNCTIONS}
     for key, expected in due.items():
         for submission in expected[len(arrived.get(key, ())) :]:
             about = (key[0], key[2], key[4])
+            if key[3] == CANCELLING_FUNCTION and key[:3] + key[4:5] not in opened:
+                report.failed += 1  # of a document that never left: it is parked at the other end
+                continue
             if answered[about] > 0:  # arrived, and the partner's gateway said what is wrong with it
                 answered[about] -= 1
                 report.failed += 1

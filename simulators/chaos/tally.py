@@ -30,6 +30,7 @@ class Tally:
         self._words: dict[Submission, str] = {}
         self._no_word: set[Submission] = set()
         self._on_the_way: Counter[Crossing] = Counter()
+        self._left: set[Crossing] = set()
         self._answered_by_error: Counter[tuple[str, str]] = Counter()
         self._entries: dict[str, set[int]] = {party: set() for party in ledgers}
 
@@ -43,7 +44,7 @@ class Tally:
         """What is still to come, by kind; empty when all is settled."""
         missing: Counter[tuple[str, str]] = Counter()
         for crossing, many in self._on_the_way.items():
-            if many > 0:
+            if many > 0 and not self._nothing_to_cancel(crossing):
                 missing[crossing[0], crossing[3]] += many
         found = Counter(
             unanswered=len(self._crossings) - len(self._answers),
@@ -52,6 +53,12 @@ class Tally:
             not_acknowledged=sum(map(len, self._entries.values())),
         )
         return +found
+
+    def _nothing_to_cancel(self, crossing: Crossing) -> bool:
+        """A cancellation of a document that never left waits at the other end, parked."""
+        sender, destination, function, number, _ = crossing
+        opening = ((sender, destination, each, number, "") for each in ("01", "02"))
+        return function == "03" and not any(each in self._left for each in opening)
 
     def waiting(self) -> Counter[str]:
         """Accepted and without a final word, by way."""
@@ -90,6 +97,8 @@ class Tally:
                 record["origin"], party, record["function"], record["number"], record["status"]
             ] -= 1
         elif key in self._crossings and (word == RECEIPTED or word in ENDED):
+            if word == RECEIPTED:
+                self._left.add(self._crossings[key])
             if word == RECEIPTED and self._words.get(key) != RECEIPTED:
                 self._on_the_way[self._crossings[key]] += 1
             elif word == "rejected" and self._words.get(key) == RECEIPTED:

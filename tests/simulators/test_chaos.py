@@ -95,6 +95,15 @@ def test_a_technical_error_is_the_end_of_a_document(ledgers: Ledgers) -> None:
     assert opened(tally) == {}
 
 
+def test_a_cancellation_of_a_rejected_document_waits_parked(ledgers: Ledgers) -> None:
+    tally = Tally(ledgers.paths)
+    for message_id, function, word in (("m1", "02", "rejected"), ("m2", "03", "receipted")):
+        ledgers.plan(message_id, function=function)
+        ledgers.add("VN", "answer", message_id=message_id, function="99")
+        ledgers.word(message_id, word, len(message_id))
+    assert opened(tally) == {}
+
+
 def test_a_refused_submission_needs_nothing_more(ledgers: Ledgers) -> None:
     tally = Tally(ledgers.paths)
     ledgers.plan("m1")

@@ -99,6 +99,15 @@ def test_a_technical_error_excuses_one_document_and_no_other() -> None:
     assert check(story.records()).lost == 1
 
 
+def test_a_cancellation_of_a_document_that_never_left_is_parked_and_not_lost() -> None:
+    story = clean_story()
+    story.submit("early end", "VN-TH 26/01/00098", function="03")
+    story.tell("early end", "receipted")
+    report = check(story.records())
+    assert report.findings == []
+    assert report.failed == 2
+
+
 def double_under_a_new_id(story: Story) -> None:
     story.deliver("VN-TH 26/01/00003")
 
