@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
@@ -135,15 +134,6 @@ def test_quick_trial_of_all_profiles() -> None:
     assert last is not None, result.output
     assert int(last[1]) >= 60 and int(last[2]) >= 400
     assert result.exit_code == 0
-
-
-def test_the_trial_ends_whatever_handlers_its_process_has() -> None:
-    """A daemon's handler for SIGTERM, inherited by the trial's processes, kept them alive for ever."""
-    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
-    try:
-        assert aswctl("profile", "test", "--quick", shelf.PROFILES).exit_code == 0
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def test_the_trial_of_one_profile_notices_what_is_not_as_its_example_says(phyto: Path) -> None:

@@ -124,6 +124,8 @@ def _work(tasks: list[Task], seed: str, processes: int) -> Iterator[Result]:
         return
     with multiprocessing.get_context("fork").Pool(processes, initializer=_may_be_ended) as pool:
         yield from pool.imap_unordered(_do, jobs)
+        pool.close()
+        pool.join()
 
 
 def _may_be_ended() -> None:
