@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date
 from hashlib import sha256
+from itertools import count
 from typing import Any
 
 import pytest
@@ -105,7 +106,7 @@ class Door:
             metrics=self.metrics,
             clock=self.clock,
             now=lambda: NOW,
-            new_message_id=iter(f"{n}.answer@th-gateway.example" for n in range(100)).__next__,
+            new_message_id=map("{}.answer@th-gateway.example".format, count()).__next__,
             on_received=lambda *handed: self.received.append(handed),
             on_feed=self.wake,
         )
