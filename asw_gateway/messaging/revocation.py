@@ -76,7 +76,7 @@ def read_revocation_list(data: bytes, issuers: Sequence[x509.Certificate]) -> Re
     try:
         found = x509.load_pem_x509_crl(data) if pem else x509.load_der_x509_crl(data)
         return _checked_list(found, issuers)
-    except (ValueError, x509.DuplicateExtension):
+    except (ValueError, x509.DuplicateExtension, x509.InvalidVersion):
         raise RevocationFault("this is not a certificate revocation list") from None
 
 
@@ -179,7 +179,7 @@ def read_answer(data: bytes, certificate: x509.Certificate, issuer: x509.Certifi
     """
     try:
         answer = ocsp.load_der_ocsp_response(data)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise RevocationFault("this is not an OCSP answer") from None
     if answer.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         raise RevocationFault(f"the responder answered {answer.response_status.name.lower()}")

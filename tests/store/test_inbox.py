@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from asw_gateway.store import feed, inbox, jobs, journal, outlook, partner_state, refusals, registry, search
+from asw_gateway.store import (
+    bodies,
+    feed,
+    inbox,
+    jobs,
+    journal,
+    outlook,
+    partner_state,
+    refusals,
+    registry,
+    search,
+)
 from asw_gateway.store.database import Database
 from asw_gateway.store.engine import StoreConflict
 from asw_gateway.store.inbox_rows import Duplicate, InboundRow, NewInbound, Registered
@@ -83,7 +94,9 @@ def test_claims_carry_all_that_conversion_needs(database: Database) -> None:
     new = new_inbound(body=b"x" * 300_000)
     database.run_now(inbox.register, new, T0)
     [got] = database.run_now(inbox.claim_received, NODE, 10, T0, 30.0)
-    assert (got.partner, got.content_type, got.body) == ("th", new.content_type, new.body)
+    assert (got.partner, got.content_type, got.body) == ("th", new.content_type, b"")
+    assert got.large is not None, "a long body stays in its chunks until somebody reads it"
+    assert database.read_now(bodies.load, got.large) == new.body
     assert got.reference_digests == new.reference_digests
     assert (got.row.lease_owner, got.row.attempt) == (NODE, 1)
 
