@@ -15,7 +15,7 @@ from asw_gateway.messaging.seal import seal
 from asw_gateway.translation.catalogue import Catalogue
 from asw_gateway.translation.convert import to_asean
 from asw_gateway.translation.envelope import read_envelope
-from asw_gateway.translation.profile import load_profile
+from asw_gateway.translation.profile_loading import load_profile
 from simulators import documents
 
 PROFILES = Path(__file__).resolve().parents[1] / "profiles"

@@ -19,7 +19,8 @@ from asw_gateway.portal.submit import SubmissionRules
 from asw_gateway.tls import Certificate, KeyPair
 from asw_gateway.translation.catalogue import Catalogue
 from asw_gateway.translation.envelope import Organisation
-from asw_gateway.translation.profile import FileProblem, Profile, ProfileFault, load_profile
+from asw_gateway.translation.profile import FileProblem, Profile, ProfileFault
+from asw_gateway.translation.profile_loading import load_profile
 from asw_gateway.translation.timers import Timer
 
 

@@ -12,9 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .codelist import CodeListFault, read_code_list
-from .profile import MANIFEST, FileProblem, Profile, ProfileFault, load_profile
+from .profile import MANIFEST, FileProblem, Profile, ProfileFault
+from .profile_loading import load_profile
 from .rule_table import read_rule_table
-from .schema import XS, Element, SchemaFault, parse_file
+from .schema import Element
+from .schema_files import SchemaFault, parse_file
+from .schema_tree import XS
 from .tree import Node
 from .trial import NEEDED
 

@@ -13,7 +13,8 @@ from asw_gateway.exchange.processing import Converted, process
 from asw_gateway.exchange.submission import Accepted, Refused, check_submission
 from asw_gateway.messaging.party import DocumentCapability
 from asw_gateway.translation.catalogue import Catalogue, UnknownKind
-from asw_gateway.translation.profile import Profile, load_profile
+from asw_gateway.translation.profile import Profile
+from asw_gateway.translation.profile_loading import load_profile
 from simulators import documents
 from tests.exchange.test_border import Row
 from tests.exchange.world import NOW, Gateway, gateway

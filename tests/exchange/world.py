@@ -19,7 +19,7 @@ from asw_gateway.messaging.pmode import PMode, SecurityProfile
 from asw_gateway.messaging.signature import SigningIdentity
 from asw_gateway.translation.catalogue import Catalogue
 from asw_gateway.translation.envelope import Organisation
-from asw_gateway.translation.profile import load_profile
+from asw_gateway.translation.profile_loading import load_profile
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC).timestamp()
 PROFILES = Path(__file__).parents[2] / "profiles"

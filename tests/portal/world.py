@@ -30,7 +30,7 @@ from asw_gateway.store.outbox_rows import SubmittedMessage
 from asw_gateway.store.transaction import Transaction
 from asw_gateway.translation.catalogue import Catalogue
 from asw_gateway.translation.envelope import read_envelope
-from asw_gateway.translation.profile import load_profile
+from asw_gateway.translation.profile_loading import load_profile
 from asw_gateway.web import Router, WebRequest
 from simulators import documents
 from tests.doubles import InlineWorkers

@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from asw_gateway.translation.catalogue import Catalogue
-from asw_gateway.translation.profile import Profile, load_profile
+from asw_gateway.translation.profile import Profile
+from asw_gateway.translation.profile_loading import load_profile
 
 PROFILES = Path(__file__).parents[2] / "profiles"
 REFERENCE = "reference"

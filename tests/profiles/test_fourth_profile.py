@@ -20,7 +20,7 @@ from asw_gateway.exchange.submission import Accepted, Refused, check_submission
 from asw_gateway.messaging.party import DocumentCapability
 from asw_gateway.translation.catalogue import Catalogue
 from asw_gateway.translation.envelope import read_envelope
-from asw_gateway.translation.profile import load_profile
+from asw_gateway.translation.profile_loading import load_profile
 from simulators import documents
 from simulators.world import World
 from simulators.world_files import PortalHabits

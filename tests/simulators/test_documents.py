@@ -18,7 +18,7 @@ from asw_gateway.translation.convert import (
     to_asean,
 )
 from asw_gateway.translation.envelope import read_envelope
-from asw_gateway.translation.profile import load_profile
+from asw_gateway.translation.profile_loading import load_profile
 from simulators import documents
 from simulators.facts import read_facts
 from simulators.traffic import FAULTS, PARTNER_CODE, Traffic

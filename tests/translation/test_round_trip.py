@@ -19,7 +19,8 @@ from asw_gateway.translation.generation import declared_paths, national_document
 from asw_gateway.translation.kind import MessageKind
 from asw_gateway.translation.mapping import Row
 from asw_gateway.translation.problem import blocking
-from asw_gateway.translation.profile import Profile, ProfileFault, load_profile
+from asw_gateway.translation.profile import Profile, ProfileFault
+from asw_gateway.translation.profile_loading import load_profile
 from tests.profiles import shelf
 
 KINDS = [(name, kind.name) for name in shelf.names() for kind in shelf.profile(name).kinds]

@@ -12,7 +12,7 @@ from unittest import TestCase
 from lxml import etree
 
 from asw_gateway.config.profile_files import read_profiles
-from asw_gateway.translation.profile import load_profile
+from asw_gateway.translation.profile_loading import load_profile
 
 FILES = read_profiles(Path(__file__).parents[2] / "profiles")
 NAME = "atiga-form-d-2022"

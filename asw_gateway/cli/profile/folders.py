@@ -12,7 +12,8 @@ from attrs import field, frozen
 
 from asw_gateway.cli.output import Output
 from asw_gateway.config.profile_files import REFERENCE, read_folder
-from asw_gateway.translation.profile import MANIFEST, FileProblem, Profile, ProfileFault, load_profile
+from asw_gateway.translation.profile import MANIFEST, FileProblem, Profile, ProfileFault
+from asw_gateway.translation.profile_loading import load_profile
 from asw_gateway.translation.trial import Example
 
 EXAMPLES = "examples"
