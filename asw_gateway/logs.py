@@ -76,7 +76,7 @@ class JsonLines:
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Write one event; never raises for what an event contains."""
-        self._stream.write(json.dumps(json_values(event), ensure_ascii=False, default=_text) + "\n")
+        self._stream.write(_JSON.encode(json_values(event)) + "\n")
         self._stream.flush()
 
 
@@ -112,6 +112,9 @@ def _text(value: object) -> str:
     except Exception as error:  # noqa: BLE001  a broken __str__ must not cost the log line
         text = f"<{type(value).__name__} without text: {type(error).__name__}>"
     return text if len(text) <= MAX_TEXT_CHARS else text[:MAX_TEXT_CHARS] + "…"
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, default=_text)
 
 
 def json_observer(stream: TextIO) -> JsonLines:

@@ -7,13 +7,18 @@ Two threads are the default: more threads on two cores lose against more process
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator
+from functools import partial
+from queue import SimpleQueue
 from typing import Any, ParamSpec, Protocol, TypeVar
 
+from attrs import define
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.threads import deferToThread, deferToThreadPool
-from twisted.python.threadpool import ThreadPool
+from twisted.internet.threads import deferToThread
+from twisted.python.failure import Failure
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,11 +38,22 @@ class Runs(Protocol):
         """Run `fn` elsewhere; see `Workers.run`."""
 
 
+@define(eq=False)
+class _Job:
+    """A call and, once a thread has made it, what came of it."""
+
+    call: Callable[[], Any]
+    done: Deferred[Any]
+    result: Any = None
+
+
 class Workers:
     """
-    A small thread pool that starts with the first job, so a daemon may fork before that.
+    A few threads that start with the first job, so a daemon may fork before that.
 
-    `on_backlog` is called on the reactor thread with the number of jobs handed in and not finished.
+    `on_backlog` is called on the reactor thread with the number of jobs handed in and not finished. What
+    several threads finish between two turns of the reactor is reported in one call: waking it costs more
+    than a small job.
     """
 
     def __init__(
@@ -48,7 +64,11 @@ class Workers:
         on_backlog: Callable[[int], object] = lambda jobs: None,
     ) -> None:
         self._reactor = reactor
-        self._pool = ThreadPool(minthreads=threads, maxthreads=threads, name="asw-workers")
+        self._count = threads
+        self._threads: list[threading.Thread] = []
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._finished: deque[_Job] = deque()
+        self._reporting = False
         self._on_backlog = on_backlog
         self._backlog = 0
         self._stopped = False
@@ -62,26 +82,54 @@ class Workers:
         """
         if self._stopped:
             return fail(WorkersStopped())
-        if not self._pool.started:
-            self._pool.start()
-        self._count(+1)
-        done: Deferred[T] = deferToThreadPool(self._reactor, self._pool, fn, *args, **kwargs)
-
-        def finished(result: Any) -> Any:
-            self._count(-1)
-            return result
-
-        return done.addBoth(finished)
+        if not self._threads:
+            self._start()
+        done: Deferred[T] = Deferred()
+        self._backlog += 1
+        self._on_backlog(self._backlog)
+        self._jobs.put(_Job(partial(fn, *args, **kwargs), done))
+        return done
 
     def stop(self) -> Deferred[None]:
         """Take no more work; the Deferred fires when every thread has finished its last job."""
-        self._stopped = True
+        if not self._stopped:
+            self._stopped = True
+            for _ in self._threads:
+                self._jobs.put(None)
         # Joining threads blocks, and they still report to the reactor thread while it happens.
-        return deferToThread(self._pool.stop)
+        return deferToThread(self._join)
 
-    def _count(self, change: int) -> None:
-        self._backlog += change
-        self._on_backlog(self._backlog)
+    def _start(self) -> None:
+        for number in range(self._count):
+            thread = threading.Thread(target=self._work, name=f"asw-workers-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        """In a worker thread."""
+        while (job := self._jobs.get()) is not None:
+            try:
+                job.result = job.call()
+            except BaseException:  # noqa: BLE001  it belongs to whoever asked for the work
+                job.result = Failure()
+            self._finished.append(job)
+            # Looked at after the append: whoever finds it set knows that a report is still to come.
+            if not self._reporting:
+                self._reporting = True
+                self._reactor.callFromThread(self._report)
+
+    def _report(self) -> None:
+        self._reporting = False
+        while self._finished:
+            job = self._finished.popleft()
+            self._backlog -= 1
+            self._on_backlog(self._backlog)
+            # A Failure makes it fail; a cancelled Deferred takes no notice.
+            job.done.callback(job.result)
 
 
 async def stepwise(workers: Runs, steps: Generator[None, None, T]) -> T:

@@ -113,7 +113,7 @@ class OutboundDesk:
                 vectors=(doors.fresh_bytes(VECTOR_BYTES),),
             )
         return Fresh(
-            message_id=f"{doors.new_id()}@{host_of(setup.own)}",
+            message_id=f"{doors.new_id()}@{setup.own.message_host}",
             functional_reference=doors.new_id(),
             notice_id=doors.new_id(),
             secret=secret,
@@ -181,11 +181,6 @@ def answered_message(conn: Transaction, row: OutboundRow) -> tuple[str, str | No
 def message_type(row: OutboundRow) -> str:
     """Give the label of a message in metrics and logs."""
     return f"{row.document_type}/{row.kind}"
-
-
-def host_of(own: OwnGateway) -> str:
-    """Give what stands behind the @ of our message ids: our party id, without what an id cannot hold."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "-" for c in own.party_id.value)[:100]
 
 
 def run_stage(item: SubmittedMessage, setup: Setup, partner: Partner, fresh: Fresh, now: float) -> Stage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from attrs import field, frozen
@@ -24,6 +25,12 @@ class OwnGateway:
     organisation: Organisation
     portal_organisation: Organisation
     environment: str = "production"
+
+    @cached_property
+    def message_host(self) -> str:
+        """What stands behind the @ of our message ids: our party id, without what an id cannot hold."""
+        name = self.party_id.value
+        return "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "-" for c in name)[:100]
 
 
 @frozen(kw_only=True)

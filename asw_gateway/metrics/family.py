@@ -20,6 +20,7 @@ class Family(Generic[M]):
         self._metric = metric
         self._sets = sets  # label name -> name of its set of values
         self._values = values
+        self._series: dict[tuple[tuple[str, str], ...], M] = {}
 
     @property
     def only(self) -> M:
@@ -28,7 +29,15 @@ class Family(Generic[M]):
 
     def labels(self, **labels: str) -> M:
         """The series for these labels, each forced into its set."""
-        return self._metric.labels(**{name: self._bounded(name, value) for name, value in labels.items()})
+        asked = tuple(labels.items())
+        series = self._series.get(asked)
+        if series is None:
+            bounded = {name: self._bounded(name, value) for name, value in asked}
+            series = self._metric.labels(**bounded)
+            # Kept only for values of the sets, whose number is bounded; a set may still grow around another.
+            if bounded == labels:
+                self._series[asked] = series
+        return series
 
     def zero(self) -> None:
         """Make every combination of known label values visible."""

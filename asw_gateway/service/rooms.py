@@ -64,7 +64,7 @@ class Rooms:
             Doors(
                 database=tools.database,
                 workers=tools.workers,
-                setup=lambda: current().setup(),
+                setup=lambda: current().setup,
                 metrics=tools.metrics,
                 now=tools.now,
                 new_id=tools.new_id,
@@ -132,7 +132,7 @@ class Rooms:
         self.submissions = Submissions(
             database=tools.database,
             workers=tools.workers,
-            rules=lambda: current().rules(),
+            rules=lambda: current().rules,
             clients=self.clients,
             metrics=tools.metrics,
             now=tools.now,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from attrs import evolve, field, frozen
 
 from asw_gateway.config import GatewayConfig, StartFault
 from asw_gateway.config.profile_files import read_profiles
-from asw_gateway.conversion.outbound import host_of
 from asw_gateway.conversion.setup import Setup
 from asw_gateway.exchange.identity import Identities, OwnGateway
 from asw_gateway.messaging.keys import SigningIdentity
@@ -26,7 +26,10 @@ from asw_gateway.translation.timers import Timer
 
 @frozen(kw_only=True)
 class Standing:
-    """What the rooms are given of a configuration; schemas, stylesheets and keys are loaded here, once."""
+    """What the rooms are given of a configuration; schemas, stylesheets and keys are loaded here, once.
+
+    What every message asks for is put together at the first question and kept.
+    """
 
     config: GatewayConfig
     catalogue: Catalogue = field(repr=False)
@@ -34,7 +37,7 @@ class Standing:
     identities: Identities = field(repr=False)
     refused: Mapping[str, Mapping[str, str]] = field(factory=dict)
 
-    @property
+    @cached_property
     def partners(self) -> Mapping[str, Partner]:
         """By name, each without the certificates that its issuer has taken back."""
         return {
@@ -56,8 +59,9 @@ class Standing:
 
     def message_id(self, unique: str) -> str:
         """An AS4 message id of ours: `unique@host` (RFC 2822), the host being our party id."""
-        return f"{unique}@{host_of(self.own)}"
+        return f"{unique}@{self.own.message_host}"
 
+    @cached_property
     def setup(self) -> Setup:
         """For conversion."""
         return Setup(
@@ -72,6 +76,7 @@ class Standing:
         """For the portal, to read a stored message's payloads."""
         return Openers(partners=self.partners, own=self.own, identities=self.identities)
 
+    @cached_property
     def rules(self) -> SubmissionRules:
         """For the portal's door."""
         by_country = {partner.country: partner for partner in self.partners.values()}

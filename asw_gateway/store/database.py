@@ -34,8 +34,8 @@ T = TypeVar("T")
 MAX_UNITS = 256
 """Units in one group at most, so that a commit stays short and memory bounded."""
 
-GATHER_SECONDS = 0.001
-"""About the time in which the reactor hands in again what a commit has set free."""
+GATHER_SECONDS = 0.005
+"""How long a busy line waits for company; what it gives is measured in docs/decisions/group-commit.md."""
 
 
 class StoreClosed(StoreUnavailable):
