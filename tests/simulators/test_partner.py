@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from simulators.partner import FaultyPartner, Scenario, load_scenario
 from simulators.world import World
 
 SCENARIOS = sorted((Path(__file__).parents[2] / "simulators" / "scenarios").glob("*.toml"))
-NOW = 1_795_300_000.0
+NOW = time.time()  # the pair's certificates are made now
 
 
 @frozen(kw_only=True)
