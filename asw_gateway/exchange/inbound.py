@@ -17,7 +17,8 @@ from asw_gateway.exchange.identity import Identities, OwnGateway
 from asw_gateway.exchange.notices import FeedDraft, Status, StatusNotice, feed_draft
 from asw_gateway.exchange.outbound import DOCUMENT_NUMBER, DOCUMENT_TYPE
 from asw_gateway.messaging.faults import RemoteFault
-from asw_gateway.messaging.large_reading import LargeMessage, verify_large
+from asw_gateway.messaging.large_reading import LargeMessage
+from asw_gateway.messaging.large_verification import verify_large
 from asw_gateway.messaging.message import UserMessage
 from asw_gateway.messaging.party import Partner
 from asw_gateway.messaging.signal import SignalBytes, build_error, build_receipt

@@ -22,7 +22,8 @@ from asw_gateway.messaging.encryption import ENCRYPTED_TYPE, ContentSecret, encr
 from asw_gateway.messaging.envelope_reader import read_envelope
 from asw_gateway.messaging.faults import LocalFault, RemoteFault
 from asw_gateway.messaging.keys import SigningIdentity
-from asw_gateway.messaging.large_reading import MAX_TREE_BYTES, PartStore
+from asw_gateway.messaging.large_reading import PartStore
+from asw_gateway.messaging.large_verification import MAX_TREE_BYTES
 from asw_gateway.messaging.message import CONTENT_ID_PATTERN, MessageProperty, PartInfo, UserMessage
 from asw_gateway.messaging.mime import Frame, boundary_for, packaging
 from asw_gateway.messaging.multipart import MultipartReader, PartData, PartEnded

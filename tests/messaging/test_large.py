@@ -13,7 +13,8 @@ from asw_gateway.messaging.compression import Packer, compress, expanded
 from asw_gateway.messaging.encryption import ContentSecret
 from asw_gateway.messaging.faults import LocalFault, RemoteFault
 from asw_gateway.messaging.large_packing import LargePart, pack_large, reseal_head
-from asw_gateway.messaging.large_reading import MessageReader, verify_large
+from asw_gateway.messaging.large_reading import MessageReader
+from asw_gateway.messaging.large_verification import verify_large
 from asw_gateway.messaging.message import Part
 from asw_gateway.messaging.mime import boundary_for
 from asw_gateway.messaging.packing import SealedMessage, pack, reseal
