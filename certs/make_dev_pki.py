@@ -82,13 +82,15 @@ class Authority:
         hosts: Sequence[str] = (),
         valid_days: float = 365,
         file_name: str | None = None,
+        key: Any = None,
     ) -> Pair:
         """
-        Write a key and a certificate for `use` (one of USES) to `directory`/`use`.key and .pem.
+        Write a key and a certificate for `use` (one of USES) to `directory`/`use`.key and .pem; a new key,
+        unless one is given.
 
         A negative `valid_days` makes a certificate that ended that many days ago.
         """
-        key = _new_key(self.use_rsa)
+        key = key if key is not None else _new_key(self.use_rsa)
         start, end = self.now - timedelta(days=1), self.now + timedelta(days=valid_days)
         if end <= start:
             start = end - timedelta(days=365)

@@ -21,6 +21,7 @@ from asw_gateway.config.partner_file import read_partner
 from asw_gateway.config.section import Section
 from asw_gateway.config.values import GatewayConfig, Listener, OperatorsListener, PortalClient, Retention
 from asw_gateway.messaging.party import Partner
+from asw_gateway.messaging.pmode import EDELIVERY_1_15, EDELIVERY_2_0
 
 __all__ = [
     "CertificateInUse",
@@ -73,7 +74,11 @@ def _partners(values: dict[str, Any], findings: Findings, digest: Any) -> list[t
     if directory is None or not directory.is_dir():
         return []
     found = []
-    signing = values["signing"].certificate if values["signing"] is not None else None
+    signing = {
+        name: values[key].certificate
+        for name, key in ((EDELIVERY_1_15, "signing"), (EDELIVERY_2_0, "signing_2_0"))
+        if values[key] is not None
+    }
     for file in sorted(directory.glob("*.toml")):
         table = _read(file, findings, digest)
         if table is None:

@@ -30,8 +30,12 @@ def certificates_in_use(config: GatewayConfig) -> Iterator[CertificateInUse]:
         ("signing", config.signing.certificate),
         ("seal", config.seal.certificate),
     ]
-    if config.decryption is not None:
-        own.append(("encryption", config.decryption.certificate))
+    more = (
+        ("encryption", config.decryption),
+        ("signing", config.signing_2_0),
+        ("encryption", config.decryption_2_0),
+    )
+    own += [(use, pair.certificate) for use, pair in more if pair is not None]
     yield from (_in_use("own", use, certificate) for use, certificate in own)
     for client in config.portal_clients:
         yield _in_use(f"portal:{client.name}", "tls-client", client.certificate)

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from asw_gateway.config.errors import Findings
+from asw_gateway.messaging.encryption import ENCRYPTION_KEYS, encrypts_for
 from asw_gateway.messaging.party import Partner
+from asw_gateway.messaging.pmode import EDELIVERY_2_0
 from asw_gateway.messaging.revocation import issuer_of
+from asw_gateway.messaging.verification import ACCEPTED_ALGORITHMS
 from asw_gateway.tls.files import Certificate, fingerprint
 
 WARNING_DAYS = 30
@@ -49,12 +52,7 @@ def check_partners(
             other = seen.setdefault((key, mark), file)
             if other != file:
                 findings.error(file, key, text, f"one that {other.name} does not have")
-        if partner.outbound.security.encrypt and partner.encryption_certificate is None:
-            findings.error(
-                file, "certificates.encryption", None, "a certificate: the agreement asks for encryption"
-            )
-        if partner.inbound.security.encrypt and values["decryption"] is None:
-            findings.error(file, "inbound.security.encrypt", True, "[keys.decryption] in gateway.toml")
+        _check_suites(findings, file, values, partner)
         for use, certificate in _nobody_can_vouch_for(partner):
             expected = f"the authority that issued {certificate.subject.rfc4514_string()} ({use}) too"
             findings.error(file, "revocation.issuers", None, f"{expected}: mode hard refuses it otherwise")
@@ -62,6 +60,30 @@ def check_partners(
             findings.error(
                 file, "environment", partner.environment, f"{values['environment']}, as the gateway's"
             )
+
+
+def _check_suites(findings: Findings, file: Path, values: dict[str, Any], partner: Partner) -> None:
+    """Every key is there, and of the kind that the suite of its leg asks for."""
+    for leg, security in (("outbound", partner.outbound.security), ("inbound", partner.inbound.security)):
+        algorithm, allowed = security.signature_algorithm, ACCEPTED_ALGORITHMS[security.name]
+        if algorithm not in allowed:
+            expected = f"{' or '.join(sorted(allowed))}, which {security.name} has"
+            findings.error(file, f"{leg}.security.signature_algorithm", algorithm, expected)
+    theirs, suite = partner.encryption_certificate, partner.outbound.security
+    if suite.encrypt and theirs is None:
+        findings.error(
+            file, "certificates.encryption", None, "a certificate: the agreement asks for encryption"
+        )
+    elif suite.encrypt and theirs is not None and not encrypts_for(theirs, suite):
+        findings.error(
+            file, "certificates.encryption", theirs.subject.rfc4514_string(), ENCRYPTION_KEYS[suite.name]
+        )
+    suite = partner.inbound.security
+    modern = suite.name == EDELIVERY_2_0 and values["decryption_2_0"] is not None
+    key = "decryption_2_0" if modern else "decryption"
+    if suite.encrypt and (values[key] is None or not encrypts_for(values[key].certificate, suite)):
+        expected = f"[keys.{key}] in gateway.toml, {ENCRYPTION_KEYS[suite.name]}"
+        findings.error(file, "inbound.security.encrypt", True, expected)
 
 
 def _nobody_can_vouch_for(partner: Partner) -> list[tuple[str, Certificate]]:
@@ -102,6 +124,8 @@ def check_validity(
         "keys.signing.certificate_file": values["signing"],
         "keys.seal.certificate_file": values["seal"],
         "keys.decryption.certificate_file": values["decryption"],
+        "keys.signing_2_0.certificate_file": values["signing_2_0"],
+        "keys.decryption_2_0.certificate_file": values["decryption_2_0"],
     }
     for key, pair in own.items():
         if pair is None:

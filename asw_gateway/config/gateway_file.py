@@ -16,6 +16,8 @@ COUNTRY = r"[A-Z]{2}"
 NAME = r"[a-z0-9][a-z0-9_-]{0,31}"
 ENVIRONMENTS = ("production", "test")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+#: Opens what partners encrypt; and the keys of agreements on the eDelivery AS4 2.0 suite.
+_OPTIONAL_KEYS = ("decryption", "signing_2_0", "decryption_2_0")
 _ORGANISATION = ("name", "identity", "country_code", "ministry_code", "organization_code")
 
 
@@ -26,8 +28,7 @@ def read_gateway(root: Section) -> dict[str, Any]:
     keys = root.section("keys")
     client = root.section("partner_client")
     parts = {name: keys.section(name) for name in ("signing", "seal")}
-    if "decryption" in keys:
-        parts["decryption"] = keys.section("decryption")
+    parts |= {name: keys.section(name) for name in _OPTIONAL_KEYS if name in keys}
     environment = gateway.choice("environment", ENVIRONMENTS, "production")
     state_directory = gateway.path("state_directory", "var", expected="a directory the gateway may write to")
     values: dict[str, Any] = {
@@ -58,7 +59,7 @@ def read_gateway(root: Section) -> dict[str, Any]:
         "partner_client": read_key_pair(client),
         "signing": read_key_pair(parts["signing"]),
         "seal": read_key_pair(parts["seal"]),
-        "decryption": read_key_pair(parts["decryption"]) if "decryption" in parts else None,
+        **{name: read_key_pair(parts[name]) if name in parts else None for name in _OPTIONAL_KEYS},
         "portal_clients": _portal_clients(root),
         "retention": _retention(root),
         "test": _for_tests(root, environment),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,8 +32,10 @@ _DAY = 86400.0
 EMPTY = r"[^\x00-\x1f\x7f]{0,1024}"
 
 
-def read_partner(root: Section, own_party: PartyId | None, own_signing: Certificate | None) -> Partner | None:
-    """The partner of one file, or None with every fault noted."""
+def read_partner(
+    root: Section, own_party: PartyId | None, own_signing: Mapping[str, Certificate]
+) -> Partner | None:
+    """The partner of one file, or None with every fault noted; `own_signing` is by security profile."""
     party, endpoint, agreement = (root.section(key) for key in ("party", "endpoint", "agreement"))
     outbound, inbound = root.section("outbound"), root.section("inbound")
     certificates = root.section("certificates")
@@ -62,12 +65,14 @@ def read_partner(root: Section, own_party: PartyId | None, own_signing: Certific
     agreed = agreement.section("security")
     common = _security(agreed, standard)
     legs = {}
-    for leg, initiator, responder, signer in (
-        (outbound, own_party, party_id, own_signing),
-        (inbound, party_id, own_party, signing[0] if signing else None),
-    ):
+    for leg, initiator, responder in ((outbound, own_party, party_id), (inbound, party_id, own_party)):
         own = leg.section("security")
-        security = _profile(own, _security(own, common), signer) if agreed.sound else None
+        said = _security(own, common)
+        if leg is inbound:
+            signer = signing[0] if signing else None
+        else:
+            signer = own_signing.get(said["name"], own_signing.get(EDELIVERY_1_15))
+        security = _profile(own, said, signer) if agreed.sound else None
         legs[leg] = _pmode(leg, initiator, responder, security, {"address": address, **shared})
     parts = (party, endpoint, agreement, outbound, inbound, certificates, revocation, *sections)
     root.done(*parts)

@@ -100,6 +100,8 @@ class GatewayConfig:
     signing: KeyPair
     seal: KeyPair
     decryption: KeyPair | None
+    signing_2_0: KeyPair | None = None
+    decryption_2_0: KeyPair | None = None
     portal_clients: tuple[PortalClient, ...]
     partners: tuple[Partner, ...]
     test: ForTests = ForTests()

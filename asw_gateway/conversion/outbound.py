@@ -27,7 +27,7 @@ from asw_gateway.exchange.notices import Status, feed_draft, notice_for
 from asw_gateway.exchange.outbound import Rejected, pack_ready, prepare
 from asw_gateway.exchange.settlement import THEIRS
 from asw_gateway.logs import Log
-from asw_gateway.messaging.encryption import KEY_BYTES, VECTOR_BYTES, ContentSecret
+from asw_gateway.messaging.encryption import fresh_secret
 from asw_gateway.messaging.party import Partner
 from asw_gateway.store import inbox, outbox, registry
 from asw_gateway.store.engine import StoreUnavailable
@@ -107,11 +107,7 @@ class OutboundDesk:
         secret = None
         security = partner.outbound.security
         if security.encrypt and partner.encryption_certificate is not None:
-            secret = ContentSecret(
-                certificate=partner.encryption_certificate,
-                key=doors.fresh_bytes(KEY_BYTES[security.content_encryption]),
-                vectors=(doors.fresh_bytes(VECTOR_BYTES),),
-            )
+            secret = fresh_secret(partner.encryption_certificate, security, 1, doors.fresh_bytes)
         return Fresh(
             message_id=f"{doors.new_id()}@{setup.own.message_host}",
             functional_reference=doors.new_id(),

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import field, frozen
 
 from asw_gateway.messaging.party import PartyId
+from asw_gateway.messaging.pmode import EDELIVERY_2_0, SecurityProfile
 from asw_gateway.messaging.signature import SigningIdentity
 from asw_gateway.translation.envelope import Organisation
 
@@ -38,9 +39,22 @@ class Identities:
     """Private keys, loaded once by the shell.
 
     ``signing`` signs AS4 messages and receipts, ``seal`` signs documents, ``decryption_key`` opens
-    encrypted parts if an agreement asks for encryption.
+    encrypted parts if an agreement asks for encryption. Agreements on the 2.0 suite have keys of their own
+    (Ed25519, X25519) where there are any: no key serves both suites.
     """
 
     signing: SigningIdentity = field(repr=False)
     seal: SigningIdentity = field(repr=False)
     decryption_key: Any = field(default=None, repr=False)
+    signing_2_0: SigningIdentity | None = field(default=None, repr=False)
+    decryption_key_2_0: Any = field(default=None, repr=False)
+
+    def signing_for(self, profile: SecurityProfile) -> SigningIdentity:
+        """Who signs under an agreement's security profile."""
+        modern = self.signing_2_0 if profile.name == EDELIVERY_2_0 else None
+        return modern if modern is not None else self.signing
+
+    def decryption_key_for(self, profile: SecurityProfile) -> Any:
+        """What opens the parts of an agreement's security profile; None where nothing was agreed."""
+        modern = self.decryption_key_2_0 if profile.name == EDELIVERY_2_0 else None
+        return modern if modern is not None else self.decryption_key

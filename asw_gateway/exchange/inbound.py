@@ -95,7 +95,8 @@ def receive(
         if raw.user_message is None:
             raise RemoteFault("EBMS:0010", "unknown_signal", "only user messages are taken here")
         user_message = raw.user_message
-        verified = verify(raw, partner, partner.inbound, own.party_id, now, identities.decryption_key)
+        key = identities.decryption_key_for(partner.inbound.security)
+        verified = verify(raw, partner, partner.inbound, own.party_id, now, key)
         return desk.received(verified)
     except RemoteFault as fault:
         return desk.refused(fault, user_message)
@@ -116,9 +117,8 @@ def receive_large(
         partner=partner, own=own, identities=identities, catalogue=catalogue, now=now, signal_id=signal_id
     )
     try:
-        verified = yield from verify_large(
-            message, partner, partner.inbound, own.party_id, now, identities.decryption_key
-        )
+        key = identities.decryption_key_for(partner.inbound.security)
+        verified = yield from verify_large(message, partner, partner.inbound, own.party_id, now, key)
         return desk.received(verified)
     except RemoteFault as fault:
         return desk.refused(fault, message.user_message)
@@ -162,7 +162,7 @@ class _Desk:
             verified,
             message_id=self.signal_id,
             now=self.now,
-            identity=self.identities.signing,
+            identity=self.identities.signing_for(partner.inbound.security),
             pmode=partner.inbound,
         )
         profile, kind = found if found is not None else (None, None)
@@ -191,7 +191,7 @@ class _Desk:
             message_id=self.signal_id,
             ref_to_message_id=message_id,
             now=self.now,
-            identity=self.identities.signing,
+            identity=self.identities.signing_for(self.partner.inbound.security),
             pmode=self.partner.inbound,
         )
         news = None
@@ -261,7 +261,8 @@ def reopen(
 ) -> VerifiedMessage:
     """Read a stored message again, as of the time it was receipted; raises RemoteFault if that fails now."""
     raw = unpack(content_type, body, partner.inbound.limits)
-    return verify(raw, partner, partner.inbound, own.party_id, received_at, identities.decryption_key)
+    key = identities.decryption_key_for(partner.inbound.security)
+    return verify(raw, partner, partner.inbound, own.party_id, received_at, key)
 
 
 def reopen_large(
@@ -273,6 +274,5 @@ def reopen_large(
     received_at: float,
 ) -> Generator[None, None, VerifiedMessage]:
     """``reopen`` for a message too large for memory, in small steps."""
-    return verify_large(
-        message, partner, partner.inbound, own.party_id, received_at, identities.decryption_key
-    )
+    key = identities.decryption_key_for(partner.inbound.security)
+    return verify_large(message, partner, partner.inbound, own.party_id, received_at, key)

@@ -15,7 +15,7 @@ from attrs import field, frozen
 from asw_gateway.exchange import clocks, routing
 from asw_gateway.exchange.identity import Identities, OwnGateway
 from asw_gateway.messaging.encryption import ContentSecret
-from asw_gateway.messaging.keys import pinned
+from asw_gateway.messaging.keys import SigningIdentity, pinned
 from asw_gateway.messaging.message import MessageProperty, Part, UserMessage
 from asw_gateway.messaging.packing import SealedMessage, pack
 from asw_gateway.messaging.party import Partner
@@ -229,12 +229,13 @@ def _pack(
         character_set="UTF-8",
     )
     message = user_message(row, profile, kind, partner=partner, own=own, message_id=message_id, now=now)
-    sealed = pack(message, (part,), partner.outbound, identities.signing, content_secret=content_secret)
+    signing = identities.signing_for(partner.outbound.security)
+    sealed = pack(message, (part,), partner.outbound, signing, content_secret=content_secret)
     return Prepared(
         sealed=sealed,
         document_digest=hashlib.sha256(sealed_document).hexdigest(),
         business_digest=digest,
-        signed_with=certificate_digest(identities),
+        signed_with=certificate_digest(signing),
         functional_reference=functional_reference,
         facts=facts,
         effect=kind.effect,
@@ -284,6 +285,6 @@ def user_message(
     )
 
 
-def certificate_digest(identities: Identities) -> str:
+def certificate_digest(signing: SigningIdentity) -> str:
     """Give the SHA-256 of our signing certificate, so that a replaced one is seen by comparing."""
-    return hashlib.sha256(pinned(identities.signing.certificate).der).hexdigest()
+    return hashlib.sha256(pinned(signing.certificate).der).hexdigest()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from attrs import field, frozen
 from cryptography import x509
@@ -25,7 +25,7 @@ from asw_gateway.messaging.faults import LocalFault, RemoteFault
 from asw_gateway.messaging.header_reader import content_id_of
 from asw_gateway.messaging.key_agreement import agreed_key, unwrap_agreed_key
 from asw_gateway.messaging.keys import MINIMUM_RSA_BITS
-from asw_gateway.messaging.pmode import EDELIVERY_2_0, SecurityProfile
+from asw_gateway.messaging.pmode import EDELIVERY_1_15, EDELIVERY_2_0, SecurityProfile
 from asw_gateway.messaging.signature import key_identifier
 from asw_gateway.messaging.xml import escape_attribute
 
@@ -33,6 +33,11 @@ DecryptionKey = rsa.RSAPrivateKey | x25519.X25519PrivateKey
 VECTOR_BYTES = 12
 TAG_BYTES = 16
 KEY_BYTES = {"aes128-gcm": 16, "aes256-gcm": 32}
+ENCRYPTION_KEYS = {
+    EDELIVERY_1_15: f"an RSA key of at least {MINIMUM_RSA_BITS} bits",
+    EDELIVERY_2_0: "an X25519 key",
+}
+_SALT_BYTES = 32
 _CONTENT_ALGORITHMS = {ns.XENC11 + name: size for name, size in KEY_BYTES.items()}
 _RSA_OAEP = ns.XENC11 + "rsa-oaep"
 _MGF1_SHA256 = ns.XENC11 + "mgf1sha256"
@@ -57,12 +62,34 @@ class ContentSecret:
     salt: bytes = field(default=b"", repr=False)
 
 
+def fresh_secret(
+    certificate: x509.Certificate, profile: SecurityProfile, parts: int, fresh_bytes: Callable[[int], bytes]
+) -> ContentSecret:
+    """Key material for one message of so many parts, from ``fresh_bytes(number)``, a source of secrets."""
+    modern = profile.name == EDELIVERY_2_0
+    return ContentSecret(
+        certificate=certificate,
+        key=fresh_bytes(KEY_BYTES[profile.content_encryption]),
+        vectors=tuple(fresh_bytes(VECTOR_BYTES) for _ in range(parts)),
+        ephemeral_key=x25519.X25519PrivateKey.from_private_bytes(fresh_bytes(32)) if modern else None,
+        salt=fresh_bytes(_SALT_BYTES) if modern else b"",
+    )
+
+
 @frozen(kw_only=True)
 class EncryptedParts:
     """The header elements of encryption and the parts as they go on the wire."""
 
     header: str
     parts: tuple[tuple[str, str, bytes], ...]
+
+
+def encrypts_for(certificate: x509.Certificate, profile: SecurityProfile) -> bool:
+    """Whether a certificate's key is one that the suite encrypts to; ENCRYPTION_KEYS says which those are."""
+    key = certificate.public_key()
+    if profile.name == EDELIVERY_2_0:
+        return isinstance(key, x25519.X25519PublicKey)
+    return isinstance(key, rsa.RSAPublicKey) and key.key_size >= MINIMUM_RSA_BITS
 
 
 def encrypt_parts(

@@ -28,7 +28,7 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "acknowledgement": ("ok", "ok-with-warnings", "not-readable"),
     "listener": ("partner", "portal", "operators"),
     "revocation": ("crl", "ocsp"),
-    "use": ("tls-server", "tls-client", "signing", "seal", "encryption"),
+    "use": ("tls-server", "tls-client", "signing", "signing-2.0", "seal", "encryption"),
     "handshake": (
         "no_certificate",
         "unknown_certificate",

@@ -306,7 +306,7 @@ class PartnerReceiver:
             message_id=self._new_message_id(),
             ref_to_message_id=message_id,
             now=self._now(),
-            identity=self.readers.identities.signing,
+            identity=self.readers.identities.signing_for(partner.inbound.security),
             pmode=partner.inbound,
         )
 

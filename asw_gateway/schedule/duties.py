@@ -228,6 +228,8 @@ def certificate_ends(watched: Certificates) -> Iterable[tuple[str, str, float]]:
     """Give (party, use, end of validity) of every certificate; of several, of the one that lasts longest."""
     identities = watched.identities
     yield "own", "signing", pinned(identities.signing.certificate).valid_until_at
+    if identities.signing_2_0 is not None:
+        yield "own", "signing-2.0", pinned(identities.signing_2_0.certificate).valid_until_at
     yield "own", "seal", pinned(identities.seal.certificate).valid_until_at
     for name, partner in watched.partners.items():
         uses = {

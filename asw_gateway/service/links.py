@@ -71,7 +71,7 @@ def link(partner: Partner, standing: Standing, tools: Tools, *, on_feed: Callabl
     )
     sealing = Sealing(
         partner=partner,
-        identity=standing.identities.signing,
+        identity=standing.identities.signing_for(partner.outbound.security),
         workers=tools.workers,
         now=tools.now,
         new_message_id=lambda: standing.message_id(tools.new_id()),

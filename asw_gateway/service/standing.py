@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 from attrs import evolve, field, frozen
 
@@ -122,13 +123,19 @@ def standing(config: GatewayConfig) -> Standing:
         identities=Identities(
             signing=_identity(config.signing),
             seal=_identity(config.seal),
-            decryption_key=config.decryption.private_key if config.decryption is not None else None,
+            decryption_key=_private_key(config.decryption),
+            signing_2_0=_identity(config.signing_2_0) if config.signing_2_0 is not None else None,
+            decryption_key_2_0=_private_key(config.decryption_2_0),
         ),
     )
 
 
 def _identity(pair: KeyPair) -> SigningIdentity:
     return SigningIdentity(private_key=pair.private_key, certificate=pair.certificate, chain=pair.chain)
+
+
+def _private_key(pair: KeyPair | None) -> Any:
+    return pair.private_key if pair is not None else None
 
 
 def _catalogue(config: GatewayConfig) -> Catalogue:

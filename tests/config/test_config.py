@@ -7,9 +7,11 @@ import re
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa, x25519
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -19,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from asw_gateway.cli.main import main
 from asw_gateway.config import ConfigErrors, certificates_in_use, load
-from certs.make_dev_pki import make_pki
+from certs.make_dev_pki import Authority, make_pki
 
 HERE = Path(__file__).parent
 MISTAKES = sorted((HERE / "mistakes").glob("*.toml"))
@@ -98,6 +100,85 @@ def test_limits_of_one_address(gateway: Path) -> None:
     assert loaded.partner_listener.max_connections_per_peer == 7
     assert loaded.portal_listener.max_connections_per_peer == 256
     assert loaded.partner_listener.max_handshakes_per_peer_per_second == 100
+
+
+def _key(algorithm: str) -> Any:
+    if algorithm == "rsa":
+        return rsa.generate_private_key(65537, 2048)
+    return (ed25519.Ed25519PrivateKey if algorithm == "ed25519" else x25519.X25519PrivateKey).generate()
+
+
+@pytest.fixture
+def both_suites(gateway: Path) -> Path:
+    """Thailand on the 2.0 suite, Indonesia on the other; returns gateway.toml."""
+    authority = Authority.new("Root of the suites")
+    folder = gateway.parent / "suites"
+    for name, algorithm in (
+        ("vn-signing", "ed25519"),
+        ("vn-decryption", "x25519"),
+        ("th-signing", "ed25519"),
+        ("th-encryption", "x25519"),
+        ("rsa", "rsa"),
+    ):
+        authority.issue(name, "signing", folder, file_name=name, key=_key(algorithm))
+    keys = "".join(
+        f'[keys.{table}]\nkey_file = "suites/{name}.key"\ncertificate_file = "suites/{name}.pem"\n'
+        for table, name in (("signing_2_0", "vn-signing"), ("decryption_2_0", "vn-decryption"))
+    )
+    gateway.write_text(f"{gateway.read_text()}\n{keys}")
+    partner = gateway.parent / "partners" / "th.toml"
+    text = partner.read_text().replace('["../pki/th/signing.pem"]', '["../suites/th-signing.pem"]')
+    text = text.replace("[certificates]", '[certificates]\nencryption = "../suites/th-encryption.pem"')
+    partner.write_text(f'{text}\n[agreement.security]\nname = "edelivery-2.0"\nencrypt = true\n')
+    return gateway
+
+
+def test_each_agreement_has_the_keys_of_its_suite(both_suites: Path) -> None:
+    loaded = load(both_suites)
+    suites = {
+        partner.name: {leg.security.signature_algorithm for leg in (partner.outbound, partner.inbound)}
+        for partner in loaded.partners
+    }
+    assert suites == {"id": {"ecdsa-sha256"}, "th": {"ed25519"}}
+    ours = [one.use for one in certificates_in_use(loaded) if one.party == "own"]
+    assert (ours.count("signing"), ours.count("encryption")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "error"),
+    [
+        (
+            "partners/th.toml",
+            "th-encryption",
+            "rsa",
+            "certificates.encryption | an X25519 key",
+        ),
+        (
+            "gateway.toml",
+            "suites/vn-decryption",
+            "suites/rsa",
+            "inbound.security.encrypt | [keys.decryption_2_0] in gateway.toml, an X25519 key",
+        ),
+        (
+            "partners/th.toml",
+            "th-signing",
+            "rsa",
+            "inbound.security.signature_algorithm | ecdsa-sha256 or ecdsa-sha384 or ed25519,",
+        ),
+        (
+            "partners/th.toml",
+            'name = "edelivery-2.0"\nencrypt = true',
+            'name = "edelivery-1.15"',
+            "inbound.security.signature_algorithm | ecdsa-sha256 or ecdsa-sha384 or rsa-sha256,",
+        ),
+    ],
+    ids=["their encryption key", "our decryption key", "their signing key", "no such key in 1.15"],
+)
+def test_a_key_of_the_other_suite(both_suites: Path, file: str, old: str, new: str, error: str) -> None:
+    target = both_suites.parent / file
+    target.write_text(target.read_text().replace(old, new))
+    [found] = errors_of(both_suites)
+    assert found.startswith(error)
 
 
 @pytest.mark.parametrize("sample", MISTAKES, ids=lambda path: path.stem)
