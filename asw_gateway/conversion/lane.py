@@ -18,7 +18,10 @@ T = TypeVar("T")
 #: How many items may wait in memory for each place in work; a burst beyond it stays in the store.
 WAITING_PER_PLACE = 32
 #: How many may be handed over in memory for each place: reading them from the store again costs more.
-HANDED_OVER_PER_PLACE = 4
+HANDED_OVER_PER_PLACE = 16
+#: How far a claim fills up for each place, once no more than the places' own items are left: a claim of many
+#: costs the store hardly more than a claim of one.
+CLAIMED_PER_PLACE = 4
 
 
 class Lane(Generic[T]):
@@ -108,9 +111,8 @@ class Lane(Generic[T]):
         for item in self._free_items():
             self._backlog.remove(item)
             self._begin(item)
-        # Half the width is claimed ahead, so that workers do not wait for the next claim.
-        room = self._width + self._width // 2 - self.load
-        if self._more and not self._claiming and room > 0:
+        room = CLAIMED_PER_PLACE * self._width - self.load
+        if self._more and not self._claiming and self.load <= self._width:
             self._more = False
             self._claiming = True
             Deferred.fromCoroutine(self._claim_some(room)).addErrback(self._on_failure)

@@ -176,7 +176,7 @@ class LaneTests(SynchronousTestCase):
         lane = self.desk.lane(width=2)
         self.assertFalse(lane.has_room)
         lane.start()
-        for number in range(8):
+        for number in range(16 * 2):
             self.assertTrue(lane.has_room)
             lane.offer(Item(number))
         self.assertFalse(lane.has_room)
@@ -194,6 +194,21 @@ class LaneTests(SynchronousTestCase):
             desk.open[number].callback(None)
         self.assertIn(Item(100), desk.begun)
         self.assertTrue(lane.has_room)
+
+    def test_a_claim_waits_until_the_lane_runs_dry_and_then_fills_it(self) -> None:
+        desk = Desk()
+        lane = desk.lane(width=2)
+        lane.start()
+        for number in range(6):
+            lane.offer(Item(number))
+        desk.claims.clear()
+        desk.rows = [Item(number) for number in range(100, 120)]
+        lane.wake()
+        for number in range(3):
+            desk.open[number].callback(None)
+        self.assertEqual(desk.claims, [])
+        desk.open[3].callback(None)
+        self.assertEqual(desk.claims, [4 * 2 - 2])
 
     def test_a_burst_beyond_the_backlog_is_not_taken_into_memory(self) -> None:
         lane = self.desk.lane(width=1)
