@@ -7,5 +7,5 @@ next messages are claimed together. `breaker` decides when a partner is worth an
 backlog may leave; `life_cycle` is the channel's in-memory life; `ping` the test message.
 
 In: `receiver` is behind POST /as4: who speaks (`identification`), may it speak now (`admission`), pure code
-in a worker thread, one commit (`intake`), and only then the signed answer.
+in a worker thread, one commit (`intake`), and only then the signed answer (`reception`).
 """

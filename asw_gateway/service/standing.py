@@ -14,7 +14,7 @@ from asw_gateway.conversion.setup import Setup
 from asw_gateway.exchange.identity import Identities, OwnGateway
 from asw_gateway.messaging.keys import SigningIdentity
 from asw_gateway.messaging.party import Partner
-from asw_gateway.partner.receiver import Readers
+from asw_gateway.partner.reception import Readers
 from asw_gateway.portal.parts import Openers
 from asw_gateway.portal.submit import SubmissionRules
 from asw_gateway.tls import Certificate, KeyPair

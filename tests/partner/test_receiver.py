@@ -16,7 +16,8 @@ from asw_gateway.messaging.packing import SealedMessage
 from asw_gateway.messaging.signal import ErrorSignal, Receipt, read_signal
 from asw_gateway.partner.admission import Admission
 from asw_gateway.partner.identification import PartnerDirectory
-from asw_gateway.partner.receiver import COMMIT_LIMIT_SECONDS, PartnerReceiver, Readers
+from asw_gateway.partner.receiver import PartnerReceiver
+from asw_gateway.partner.reception import COMMIT_LIMIT_SECONDS, Readers
 from asw_gateway.store import inbox, journal, partner_state, refusals
 from asw_gateway.store.engine import StoreUnavailable
 from asw_gateway.tls import fingerprint

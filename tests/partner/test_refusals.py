@@ -26,7 +26,8 @@ from asw_gateway.messaging.party import Partner
 from asw_gateway.messaging.pmode import SecurityProfile
 from asw_gateway.messaging.signal import ErrorSignal, Receipt, read_signal
 from asw_gateway.partner.identification import PartnerDirectory
-from asw_gateway.partner.receiver import PartnerReceiver, Readers
+from asw_gateway.partner.receiver import PartnerReceiver
+from asw_gateway.partner.reception import Readers
 from asw_gateway.store import feed, inbox, journal, refusals
 from asw_gateway.tls import Certificate, fingerprint
 from asw_gateway.web import WebAnswer, WebRequest
