@@ -13,7 +13,7 @@ from typing import Any
 
 from lxml import etree
 
-from .convert import inventory_of
+from .inspection import text_of
 from .kind import MessageKind
 from .mapping import Row
 from .places import place_of
@@ -52,8 +52,9 @@ def _replace(
 ) -> tuple[Any, tuple[Problem, ...]]:
     if not table or root.tag != profile.declarations["asean"][kind.name].tag:
         return root, ()
-    values = inventory_of(profile, kind, "asean", root).values
-    if all(_code(table, profile.rows[row], text) is None for row, text in values):
+    values = profile.compiled().inspections["asean", kind.name].values
+    texts = ((row, text_of(found)) for row, path in values for found in _nodes(path, root))
+    if all(_code(table, row, text) is None for row, text in texts):
         return root, ()
     changed = deepcopy(root)
     tree = profile.trees["asean"][kind.name]
@@ -83,6 +84,10 @@ def _replace(
             )
         )
     return changed, tuple(problems)
+
+
+def _nodes(path: Any, root: Any) -> list[Any]:
+    return list(path(root))
 
 
 def _code(table: Table, row: Row, text: str) -> str | None:

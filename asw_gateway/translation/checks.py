@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
 from .dates import day_exists
+from .inspection import expected_constant, text_of
 from .kind import MessageKind
 from .mapping import Row
 from .places import Numbers, place_of
@@ -105,27 +105,29 @@ def value_problems(
     return tuple(problems)
 
 
-def values_hold(
-    profile: Profile, kind: MessageKind, side: str, values: Iterable[tuple[int, str]], on: date
-) -> bool:
-    """Whether `value_fault` has nothing to say of any (row number, text); what is accepted is kept."""
-    kept = profile.compiled().accepted
+def values_hold(profile: Profile, kind: MessageKind, side: str, root: Any, on: date) -> bool:
+    """Whether `value_fault` has nothing to say of any value of a document; what is accepted is kept."""
+    compiled = profile.compiled()
+    inspection = compiled.inspections[side, kind.name]
+    if inspection.constants is not None and inspection.constants(root):
+        return False
+    kept = compiled.accepted
     key = (kind.name, side, on)
     accepted = kept.get(key)
     if accepted is None:
         if len(kept) >= _KEPT_DAYS:
             kept.clear()
         accepted = kept[key] = {}
-    for number, text in values:
-        good = accepted.get(number)
-        if good is not None and text in good:
+    for number, (row, path) in enumerate(inspection.values):
+        found: Any = path(root)
+        if not found:
             continue
-        if value_fault(profile, kind, side, profile.rows[number], text, on) is not None:
-            return False
-        if good is None:
-            good = accepted[number] = set()
-        if len(good) < _KEPT_VALUES:
-            good.add(text)
+        good = accepted.setdefault(number, set())
+        for text in {text_of(each) for each in found} - good:
+            if value_fault(profile, kind, side, row, text, on) is not None:
+                return False
+            if len(good) < _KEPT_VALUES:
+                good.add(text)
     return True
 
 
@@ -133,13 +135,8 @@ def value_fault(
     profile: Profile, kind: MessageKind, side: str, row: Row, text: str, on: date
 ) -> tuple[str, str, str, str] | None:
     """What is wrong with one value: rule, severity, English and Vietnamese sentence; None if nothing is."""
-    head, _, argument = row.convert.partition(":")
-    if head in ("const", "kind", "profile"):
-        expected = {
-            "const": argument,
-            "kind": str(getattr(kind, argument, "")),
-            "profile": profile.customization_version,
-        }[head]
+    expected = expected_constant(row, kind, profile.customization_version)
+    if expected is not None:
         if text != expected:
             return (
                 "HEADER",
@@ -148,7 +145,7 @@ def value_fault(
                 f"{row.label_vi}: {kind.name} phải là {expected}, không phải {text}",
             )
         return None
-    if head == "date":
+    if row.convert == "date":
         if not day_exists(text):
             return (
                 "DATE",

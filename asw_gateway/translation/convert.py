@@ -15,8 +15,9 @@ from asw_gateway.messaging.xml import canonical
 from .checks import rule_problems, schema_problems, value_problems, values_hold
 from .dates import epoch_of
 from .facts import DocumentFacts
-from .inventory import Inventory, take_inventory
+from .inspection import text_of
 from .kind import MessageKind
+from .mapping import Row
 from .places import Numbers, place_of
 from .problem import Problem, bounded
 from .profile import Profile
@@ -25,6 +26,7 @@ from .survey import Survey, survey
 TECHNICAL_ERROR = "technical-error"
 ERROR_LIMIT = 9999
 _SIGNATURE = "{http://www.w3.org/2000/09/xmldsig#}Signature"
+_BLANKS = str.maketrans("\t\n\r", "   ")
 
 
 @frozen(kw_only=True)
@@ -59,8 +61,7 @@ def _check(profile: Profile, kind: MessageKind, side: str, root: Any, on: date |
     if root.tag != profile.declarations[side][kind.name].tag:
         return problems
     day = on or _day_of(profile, kind, side, root)
-    inventory = inventory_of(profile, kind, side, root)
-    if values_hold(profile, kind, side, inventory.values, day):
+    if values_hold(profile, kind, side, root, day):
         return problems
     found = survey(root, profile.trees[side][kind.name])
     known = {problem.path for problem in problems}
@@ -71,8 +72,11 @@ def _check(profile: Profile, kind: MessageKind, side: str, root: Any, on: date |
 
 def _day_of(profile: Profile, kind: MessageKind, side: str, root: Any) -> date:
     """The day by which a document's codes are read: its own date of issue, else the newest lists."""
-    issued_at = _read_facts(profile, kind, side, root).issued_at
-    return datetime.fromtimestamp(issued_at, UTC).date() if issued_at is not None else date.max
+    for row, text in _fact_texts(profile, kind, side, root):
+        if row.fact == "issued_at" and text:
+            issued_at = epoch_of(text)
+            return datetime.fromtimestamp(issued_at, UTC).date() if issued_at is not None else date.max
+    return date.max
 
 
 def apply_rules(
@@ -94,13 +98,11 @@ def read_facts_asean(profile: Profile, kind: MessageKind, root: Any) -> Document
 
 def _read_facts(profile: Profile, kind: MessageKind, side: str, root: Any) -> DocumentFacts:
     facts: dict[str, Any] = {}
-    for number, value in inventory_of(profile, kind, side, root).values:
-        row = profile.rows[number]
-        text = value.strip()
+    for row, text in _fact_texts(profile, kind, side, root):
         if row.fact == "marks":
             facts["marks"] = (*facts.get("marks", ()), text)
             continue
-        if not row.fact or row.fact in facts or not text:
+        if row.fact in facts or not text:
             continue
         if row.convert == "map" and side == "asean":
             text = profile.codes[row.codes].to_national.get(text, text)
@@ -110,19 +112,12 @@ def _read_facts(profile: Profile, kind: MessageKind, side: str, root: Any) -> Do
     return DocumentFacts(document_type=profile.document_type, kind=kind.name, **facts)
 
 
-def inventory_of(profile: Profile, kind: MessageKind, side: str, root: Any) -> Inventory:
-    """The inventory of a document; of the one looked at last in this thread it is not taken again.
-
-    A caller that changes a tree gives the changed tree a new parse, or looks at it no more.
-    """
-    compiled = profile.compiled()
-    known = compiled.last_inventory
-    if known is not None and known[0] is root and known[1] is kind and known[2] == side:
-        found: Inventory = known[3]
-        return found
-    inventory = take_inventory(compiled.inventories[side], kind, root)
-    compiled.last_inventory = (root, kind, side, inventory)
-    return inventory
+def _fact_texts(profile: Profile, kind: MessageKind, side: str, root: Any) -> Iterator[tuple[Row, str]]:
+    """Every value that is a fact, on one line, with its row."""
+    for row, path in profile.compiled().inspections[side, kind.name].facts:
+        found: Any = path(root)
+        for each in found:
+            yield row, text_of(each).translate(_BLANKS).strip()
 
 
 def to_asean(
@@ -165,7 +160,8 @@ def to_national(profile: Profile, kind: MessageKind, root: Any, *, now: float) -
 
 
 def _losses(profile: Profile, kind: MessageKind, side: str, root: Any) -> tuple[Problem, ...]:
-    if inventory_of(profile, kind, side, root).whole:
+    unplaced = profile.compiled().inspections[side, kind.name].unplaced
+    if unplaced is None or not unplaced(root):
         return ()
     found = survey(root, profile.trees[side][kind.name])
     return tuple(_loss_problems(profile, kind, side, found))
@@ -196,9 +192,7 @@ def business_digest(profile: Profile, kind: MessageKind, root: Any) -> str:
     Left out are the signature and every header value (function, type, exchange reference, envelope): they are
     taken out of the tree itself, so this is the last thing to be asked of it.
     """
-    compiled = profile.compiled()
-    compiled.last_inventory = None
-    headers = compiled.headers[kind.name]
+    headers = profile.compiled().inspections["asean", kind.name].headers
     found: Any = headers(root) if headers is not None else ()
     for element in (*root.findall(_SIGNATURE), *found):
         element.getparent().remove(element)

@@ -16,7 +16,7 @@ from lxml import etree
 
 from .codelist import CodeList
 from .goods import GoodsFields
-from .inventory import Inventory, compile_headers
+from .inspection import Inspection, compile_inspection
 from .kind import MessageKind
 from .mapping import Row
 from .rules import RuleSet, compile_rules
@@ -49,25 +49,17 @@ class ProfileFault(Exception):
         super().__init__(f"profile {name}: " + "; ".join(map(str, self.problems)))
 
 
-@frozen
-class FactPath:
-    """Where a fact stands on one side: an ElementPath below the root, and the row with its conversion."""
-
-    fact: str
-    path: str
-    row: Row
-
-
 @define
 class Compiled:
-    """The compiled objects of one thread: libxml2 lets no two threads use the same one at once."""
+    """The compiled objects of one thread: libxml2 lets no two threads use the same one at once.
+
+    inspections: by side and kind; accepted: the values found good before, by kind, side and day.
+    """
 
     stylesheets: dict[str, etree.XSLT]
-    inventories: dict[str, etree.XSLT]
-    headers: dict[str, etree.XPath | None]
+    inspections: dict[tuple[str, str], Inspection]
     rules: RuleSet
     accepted: dict[tuple[str, str, date], dict[int, set[str]]] = field(factory=dict)
-    last_inventory: tuple[Any, MessageKind, str, Inventory] | None = None
 
 
 @frozen(kw_only=True, eq=False)
@@ -99,9 +91,7 @@ class Profile:
     schemas: Mapping[str, etree.XMLSchema] = field(repr=False)
     trees: Mapping[str, Mapping[str, Node]] = field(repr=False)
     declarations: Mapping[str, Mapping[str, Element]] = field(repr=False)
-    facts: Mapping[str, Mapping[str, tuple[FactPath, ...]]] = field(repr=False)
     stylesheet_sources: Mapping[str, bytes] = field(repr=False)
-    inventory_sources: Mapping[str, bytes] = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False)
     _threads: threading.local = field(factory=threading.local, repr=False, init=False)
 
@@ -129,10 +119,13 @@ class Profile:
             stylesheets={
                 side: etree.XSLT(etree.fromstring(source)) for side, source in self.stylesheet_sources.items()
             },
-            inventories={
-                side: etree.XSLT(etree.fromstring(source)) for side, source in self.inventory_sources.items()
+            inspections={
+                (side, kind.name): compile_inspection(
+                    kind, self.trees[side][kind.name], self.customization_version
+                )
+                for side in SIDES
+                for kind in self.kinds
             },
-            headers={kind.name: compile_headers(self.trees["asean"][kind.name]) for kind in self.kinds},
             rules=compile_rules(parse_file(self.files, self.rules_file)),
         )
 

@@ -15,11 +15,10 @@ from lxml import etree
 
 from .codelist import CodeList, CodeListFault, read_code_list
 from .goods import GoodsFault, GoodsFields, read_goods_fields
-from .inventory import write_inventory_sheet
 from .kind import MessageKind
 from .manifest import TEXTS, read_kinds, read_manifest
 from .mapping import MappingFault, Row, read_rows
-from .profile import MANIFEST, SIDES, FactPath, FileProblem, Profile, ProfileFault
+from .profile import MANIFEST, SIDES, FileProblem, Profile, ProfileFault
 from .rules import RulesFault, compile_rules
 from .schema import Element
 from .schema_files import SchemaFault, compile_schema, parse_file
@@ -79,11 +78,7 @@ def load_profile(name: str, files: Mapping[str, bytes], reference: Mapping[str, 
         schemas=schemas,
         trees=trees,
         declarations=declarations,
-        facts={side: {kind.name: _facts(kind, side, rows, declarations) for kind in kinds} for side in SIDES},
         stylesheet_sources=sources,
-        inventory_sources={
-            side: write_inventory_sheet(kinds, trees[side], declarations[side], rows) for side in SIDES
-        },
         files=everything,
     )
     # Shows that everything compiles; kept are only the copies of the threads that work with it.
@@ -235,24 +230,6 @@ def _stylesheets(
         except (KeyError, AttributeError, etree.XSLTParseError) as fault:
             problems.append(FileProblem(MANIFEST, 0, f"the mapping gives no stylesheet: {fault}"))
     return sources
-
-
-def _facts(
-    kind: MessageKind, side: str, rows: Iterable[Row], declarations: Mapping[str, Mapping[str, Element]]
-) -> tuple[FactPath, ...]:
-    found: list[FactPath] = []
-    for row in rows:
-        if row.fact and row.applies_to(kind) and row.side(side):
-            declaration = declarations[side][kind.name]
-            parts: list[str] = []
-            for step in row.side(side)[1:]:
-                declaration = declaration.by_name[step.name]
-                text = declaration.tag
-                if step.condition:
-                    text += f"[{declaration.by_name[step.condition[0]].tag}='{step.condition[1]}']"
-                parts.append(text)
-            found.append(FactPath(row.fact, "/".join(parts), row))
-    return tuple(found)
 
 
 def _classes(files: Mapping[str, bytes]) -> dict[str, str]:

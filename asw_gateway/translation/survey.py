@@ -7,6 +7,7 @@ from typing import Any
 from attrs import define, field, frozen
 from lxml import etree
 
+from .inspection import text_of
 from .mapping import Row
 from .tree import Node
 
@@ -68,7 +69,7 @@ def _visit(element: Any, node: Node, result: Survey) -> None:
     row = node.text
     if row is not None:
         if row.codes or row.is_constant or row.convert == "date":
-            result.values.append(Found(row, element, element.text or ""))
+            result.values.append(Found(row, element, text_of(element)))
     elif element.text and element.text.strip() and not len(element):
         result.losses.append(Lost(element, "", element.text))
     if not len(element):
