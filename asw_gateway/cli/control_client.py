@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import click
 
+from asw_gateway.cli.config_option import config_option
 from asw_gateway.cli.output import Output
 
 P = ParamSpec("P")
@@ -85,15 +86,7 @@ def with_control(function: Callable[Concatenate[Output, ControlClient, P], T]) -
         envvar="ASW_CONTROL_SOCKET",
         help="The gateway's control socket; else what gateway.toml says.",
     )
-    @click.option(
-        "-c",
-        "--config",
-        type=click.Path(path_type=Path),
-        default="gateway.toml",
-        show_default=True,
-        envvar="ASW_CONFIG",
-        help="The gateway's configuration, to find its socket.",
-    )
+    @config_option("to find its socket")
     @click.pass_obj
     @wraps(function)
     def command(output: Output, /, *, socket_path: Path | None, config: Path, **given: Any) -> T:

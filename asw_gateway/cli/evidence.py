@@ -12,9 +12,9 @@ import click
 
 from asw_gateway import __version__
 from asw_gateway.cli import evidence_bundle, verify_evidence
+from asw_gateway.cli.config_option import config_option, loaded
 from asw_gateway.cli.database import with_database_url
 from asw_gateway.cli.output import FOUND_SOMETHING, Output
-from asw_gateway.config import ConfigErrors, load
 from asw_gateway.exchange.identity import OwnGateway
 from asw_gateway.messaging.faults import LocalFault
 from asw_gateway.messaging.keys import SigningIdentity
@@ -93,23 +93,11 @@ def check(bundle: Path, trust: tuple[Path, ...]) -> None:
 
 
 @command.command("publish")
-@click.option(
-    "-c",
-    "--config",
-    type=click.Path(path_type=Path),
-    default="gateway.toml",
-    show_default=True,
-    envvar="ASW_CONFIG",
-    help="The gateway's configuration, with its keys.",
-)
+@config_option("with its keys")
 @click.pass_obj
 def publish(output: Output, config: Path) -> None:
     """Sign the heads of the journal now; the gateway does it every five minutes by itself."""
-    try:
-        found = load(config)
-    except ConfigErrors as errors:
-        first = errors.errors[0]
-        output.fail(f"{first.file}: expected {first.expected} (see aswctl check-config)")
+    found = loaded(output, config)
     own = OwnGateway(
         party_id=found.party_id,
         country=found.country,

@@ -31,6 +31,12 @@ _ATTEMPTS = {
 }
 _HISTORY = {"at": "AT", "event": "EVENT", "actor": "WHO", "detail": "DETAIL"}
 _TOLD_BELOW = ("attempts", "history")
+ORDERS = {
+    "replay": "Send a failed or expired MESSAGE again under its own id, or convert a received one again.",
+    "resend": "Send a delivered MESSAGE again under its own id, because the partner has lost it.",
+    "discard": "Give up a failed or expired MESSAGE; a received one is answered with a technical error.",
+    "cancel": "Withdraw MESSAGE before it is delivered.",
+}
 
 
 @click.group("messages")
@@ -88,49 +94,26 @@ def show(output: Output, control: ControlClient, message: str) -> None:
     output.rows(with_moments(found["history"], "at"), _HISTORY)
 
 
-@command.command("replay")
-@click.argument("message")
-@click.option("--reason", required=True, help="Why; kept in the journal.")
-@with_control
-def replay(output: Output, control: ControlClient, message: str, reason: str) -> None:
-    """Send a failed or expired MESSAGE again under its own id, or convert a received one again."""
-    _order(output, control, "replay", message, reason)
-
-
-@command.command("resend")
-@click.argument("message")
-@click.option("--reason", required=True, help="Why; kept in the journal.")
-@with_control
-def resend(output: Output, control: ControlClient, message: str, reason: str) -> None:
-    """Send a delivered MESSAGE again under its own id, because the partner has lost it."""
-    _order(output, control, "resend", message, reason)
-
-
-@command.command("discard")
-@click.argument("message")
-@click.option("--reason", required=True, help="Why; kept in the journal.")
-@with_control
-def discard(output: Output, control: ControlClient, message: str, reason: str) -> None:
-    """Give up a failed or expired MESSAGE; a received one is answered with a technical error."""
-    _order(output, control, "discard", message, reason)
-
-
-@command.command("cancel")
-@click.argument("message")
-@click.option("--reason", required=True, help="Why; kept in the journal.")
-@with_control
-def cancel(output: Output, control: ControlClient, message: str, reason: str) -> None:
-    """Withdraw MESSAGE before it is delivered."""
-    _order(output, control, "cancel", message, reason)
-
-
 def show_messages(output: Output, found: list[dict[str, Any]]) -> None:
     """Messages as a table, or as they came."""
     output.rows(found if output.as_json else with_moments(found, "at"), COLUMNS, "no messages")
 
 
-def _order(output: Output, control: ControlClient, act: str, message: str, reason: str) -> None:
-    found = control.post(f"/v1/message/{act}", id=message, reason=reason)
-    if output.as_json:
-        output.value(found)
-    output.line(f"{found['id']} is {found['state']}")
+def _order(act: str, what_it_does: str) -> click.Command:
+    """The command for one act on one message."""
+
+    @click.command(act, help=what_it_does)
+    @click.argument("message")
+    @click.option("--reason", required=True, help="Why; kept in the journal.")
+    @with_control
+    def order(output: Output, control: ControlClient, message: str, reason: str) -> None:
+        found = control.post(f"/v1/message/{act}", id=message, reason=reason)
+        if output.as_json:
+            output.value(found)
+        output.line(f"{found['id']} is {found['state']}")
+
+    return order
+
+
+for _act, _what_it_does in ORDERS.items():
+    command.add_command(_order(_act, _what_it_does))
