@@ -96,6 +96,7 @@ def commit(
         inbound=True,
         ref_to_message_id=row.ref_to_message_id,
         timers=result.timers,
+        rules=result.rules,
         goods=result.goods,
         now=now,
     )

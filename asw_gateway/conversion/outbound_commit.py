@@ -83,6 +83,7 @@ def commit(
         partner=row.partner,
         inbound=False,
         timers=result.timers,
+        rules=result.rules,
         goods=result.goods,
         now=now,
     )

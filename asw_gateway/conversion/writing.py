@@ -16,6 +16,7 @@ from asw_gateway.store.outbox_rows import OutboundRow
 from asw_gateway.store.transaction import Transaction
 from asw_gateway.translation.facts import DocumentFacts
 from asw_gateway.translation.goods import GoodsLine, Sort, read_written, totals, written
+from asw_gateway.translation.rule_table import RuleTable
 from asw_gateway.translation.timers import Timer
 
 
@@ -29,6 +30,7 @@ def settle_here(
     inbound: bool,
     ref_to_message_id: str | None = None,
     timers: tuple[Timer, ...],
+    rules: RuleTable,
     goods: tuple[GoodsLine, ...],
     now: float,
 ) -> Settlement:
@@ -50,6 +52,7 @@ def settle_here(
         previous,
         inbound=inbound,
         timers=timers,
+        rules=rules,
         goods=drawing,
         originals=_originals(conn, facts, drawing) if drawing else {},
         now=now,
@@ -81,7 +84,9 @@ def _originals(
             for one in draws.drawn(conn, facts.document_type, number, apart_from=facts.number):
                 sort = (one.commodity, one.unit)
                 drawn[sort] = drawn.get(sort, Decimal(0)) + Decimal(one.quantity)
-            found[number] = balance.Original(certified=read_written(document.goods), drawn=drawn)
+            found[number] = balance.Original(
+                state=document.state, certified=read_written(document.goods), drawn=drawn
+            )
     return found
 
 

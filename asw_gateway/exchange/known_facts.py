@@ -71,6 +71,7 @@ def store_problems(
         previous,
         inbound=inbound,
         timers=profile.timers,
+        rules=profile.rule_table,
         goods=read_goods(fields, kind, root, tree=tree, classes=profile.classes)
         if fields is not None and back_to_back
         else (),
@@ -97,6 +98,7 @@ def _originals(known: Mapping[str, Any]) -> dict[str, Original]:
     drawn = known.get("draws", ())
     return {
         one["number"]: Original(
+            state=one["state"],
             certified=_sums(one["goods"]),
             drawn=_sums(each for each in drawn if each["original"] == one["number"]),
         )

@@ -34,6 +34,7 @@ from asw_gateway.translation.envelope import read_content
 from asw_gateway.translation.facts import DocumentFacts
 from asw_gateway.translation.goods import GoodsLine, read_goods
 from asw_gateway.translation.problem import Problem, blocking
+from asw_gateway.translation.rule_table import RuleTable
 from asw_gateway.translation.timers import Timer
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Prepared:
     problems: tuple[Problem, ...] = ()
     losses: tuple[Problem, ...] = ()
     timers: tuple[Timer, ...] = field(default=(), repr=False)
+    rules: RuleTable = field(factory=RuleTable, repr=False)
     goods: tuple[GoodsLine, ...] = field(default=(), repr=False)
 
 
@@ -242,6 +244,7 @@ def _pack(
         problems=problems,
         losses=losses,
         timers=profile.timers,
+        rules=profile.rule_table,
         goods=goods,
     )
 

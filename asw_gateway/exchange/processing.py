@@ -33,6 +33,7 @@ from asw_gateway.translation.envelope import delivery_envelope
 from asw_gateway.translation.facts import DocumentFacts
 from asw_gateway.translation.goods import GoodsLine, read_goods
 from asw_gateway.translation.problem import Problem, blocking
+from asw_gateway.translation.rule_table import RuleTable
 from asw_gateway.translation.timers import Timer
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Converted:
     problems: tuple[Problem, ...] = ()
     losses: tuple[Problem, ...] = ()
     timers: tuple[Timer, ...] = field(default=(), repr=False)
+    rules: RuleTable = field(factory=RuleTable, repr=False)
     goods: tuple[GoodsLine, ...] = field(default=(), repr=False)
 
 
@@ -150,6 +152,7 @@ def process(
         facts=facts,
         goods=read_goods(profile.goods, kind, root) if profile.goods is not None and certifies else (),
         timers=profile.timers,
+        rules=profile.rule_table,
         profile=profile.name,
         effect=kind.effect,
         # Of the document as it came: a re-transmission is the same document whatever the aliases are by then.

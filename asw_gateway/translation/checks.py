@@ -182,18 +182,22 @@ def value_fault(
 
 
 def rule_problems(
-    profile: Profile, kind: MessageKind, root: Any, *, on: date, own: str
+    profile: Profile, kind: MessageKind, root: Any, *, on: date, own: str, issued: date
 ) -> tuple[Problem, ...]:
-    """Every rule of the kind's phase that the ASEAN document breaks."""
+    """Every rule of the kind's phase that the ASEAN document breaks, as in force on its day of issue."""
     tree = profile.trees["asean"][kind.name]
     problems: list[Problem] = []
     numbers: Numbers = {}
     for failure in profile.compiled().rules.failures(kind.phase, root, on=on, own=own):
+        rule = failure.assertion.rule
+        severity = profile.rule_table.severity(rule, issued, failure.assertion.severity)
+        if severity is None:
+            continue
         place = place_of(failure.element, tree, profile.classes, missing=failure.missing, numbers=numbers)
         problems.append(
             Problem(
-                rule=failure.assertion.rule,
-                severity=failure.assertion.severity,
+                rule=rule,
+                severity=severity,
                 message=failure.assertion.message,
                 message_vi=failure.assertion.message_vi,
                 box=place.box,

@@ -83,7 +83,8 @@ def apply_rules(
     profile: Profile, kind: MessageKind, root: Any, *, on: date, own_country: str
 ) -> tuple[Problem, ...]:
     """The profile's Schematron rules on an ASEAN document: sender and receiver run the same ones."""
-    return rule_problems(profile, kind, root, on=on, own=own_country)
+    issued = _day_of(profile, kind, "asean", root)
+    return rule_problems(profile, kind, root, on=on, own=own_country, issued=issued)
 
 
 def read_facts_national(profile: Profile, kind: MessageKind, content: Any) -> DocumentFacts:

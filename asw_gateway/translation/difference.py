@@ -8,7 +8,6 @@ from typing import Any
 from attrs import asdict, frozen
 
 from .profile import Profile
-from .rule_table import read_rule_table
 from .schema import Element
 
 _SKIPPED = {"file", "line"}
@@ -121,9 +120,10 @@ def _entry(values: Mapping[str, Any]) -> str:
 
 def _rules(profile: Profile) -> dict[str, dict[str, str]]:
     rules: dict[str, dict[str, str]] = {}
-    rows, _ = read_rule_table(profile.files.get("rules.csv", b""))
-    for row in rows:
-        rules[row.id] = _texts({key: v for key, v in asdict(row).items() if key not in ("line", "id")})
+    for row in profile.rule_table.rows:
+        since = f" from {row.valid_from}" if row.id in rules else ""
+        said = {key: value for key, value in asdict(row).items() if key not in ("line", "id")}
+        rules[row.id + since] = _texts(said)
     for phase, assertions in profile.compiled().rules.phases.items():
         for each in assertions:
             rules.setdefault(f"{each.id} ({phase})", {}).update(

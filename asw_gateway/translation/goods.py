@@ -15,7 +15,7 @@ from attrs import frozen
 
 from .kind import MessageKind
 from .mapping import Row, plain
-from .places import place_of
+from .places import Place, place_of
 from .problem import PointerStep
 from .tree import Node
 
@@ -48,7 +48,7 @@ class GoodsFields:
 
 @frozen(kw_only=True)
 class GoodsLine:
-    """One item: what is certified, the numbers of the originals it rests on, and its place."""
+    """One item: what is certified, the numbers of the originals it rests on, and the places of both."""
 
     commodity: str
     unit: str
@@ -57,6 +57,7 @@ class GoodsLine:
     path: str = ""
     box: str = ""
     pointer: tuple[PointerStep, ...] = ()
+    original_places: tuple[Place, ...] = ()
 
     @property
     def sort(self) -> Sort:
@@ -111,11 +112,9 @@ def read_goods(
     lines = []
     for item in root.iterfind(_below(fields.item, 1)):
         depth = len(fields.item.asean)
-        originals = tuple(
-            dict.fromkeys(
-                (found.text or "").strip() for found in item.iterfind(_below(fields.original, depth))
-            )
-        )
+        originals: dict[str, Any] = {}
+        for found in item.iterfind(_below(fields.original, depth)):
+            originals.setdefault((found.text or "").strip(), found)
         for row, unit_attribute in fields.measures:
             element = item.find(_below(row, depth))
             quantity = _number(element.text) if element is not None else None
@@ -128,10 +127,13 @@ def read_goods(
                     commodity=(item.findtext(_below(fields.commodity, depth)) or "")[:COMMODITY_DIGITS],
                     unit=KILOGRAM if unit in KILOGRAMS else unit,
                     quantity=quantity * KILOGRAMS.get(unit, 1),
-                    originals=originals,
+                    originals=tuple(originals),
                     path=place.path if place else "",
                     box=place.box if place else "",
                     pointer=place.pointer if place else (),
+                    original_places=tuple(place_of(one, tree, classes) for one in originals.values())
+                    if tree is not None
+                    else (),
                 )
             )
             break

@@ -19,6 +19,7 @@ from .goods import GoodsFields
 from .inspection import Inspection, compile_inspection
 from .kind import MessageKind
 from .mapping import Row
+from .rule_table import RuleTable
 from .rules import RuleSet, compile_rules
 from .schema import Element
 from .schema_files import parse_file
@@ -26,6 +27,7 @@ from .timers import Timer
 from .tree import Node
 
 MANIFEST = "profile.toml"
+RULE_TABLE = "rules.csv"
 SIDES = ("national", "asean")
 
 
@@ -84,6 +86,7 @@ class Profile:
     rows: tuple[Row, ...] = field(repr=False)
     goods: GoodsFields | None = field(repr=False)
     timers: tuple[Timer, ...] = field(repr=False)
+    rule_table: RuleTable = field(repr=False)
     codes: Mapping[str, CodeList] = field(repr=False)
     classes: Mapping[str, str] = field(repr=False)
     national_schema: str = field(repr=False)

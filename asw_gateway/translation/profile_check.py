@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .codelist import CodeListFault, read_code_list
-from .profile import MANIFEST, FileProblem, Profile, ProfileFault
+from .profile import MANIFEST, RULE_TABLE, FileProblem, Profile, ProfileFault
 from .profile_loading import load_profile
 from .rule_table import read_rule_table
 from .schema import Element
@@ -20,8 +20,6 @@ from .schema_files import SchemaFault, parse_file
 from .schema_tree import XS
 from .tree import Node
 from .trial import NEEDED
-
-RULE_TABLE = "rules.csv"
 
 
 def check_profile(

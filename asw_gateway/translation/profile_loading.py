@@ -18,7 +18,8 @@ from .goods import GoodsFault, GoodsFields, read_goods_fields
 from .kind import MessageKind
 from .manifest import TEXTS, read_kinds, read_manifest
 from .mapping import MappingFault, Row, read_rows
-from .profile import MANIFEST, SIDES, FileProblem, Profile, ProfileFault
+from .profile import MANIFEST, RULE_TABLE, SIDES, FileProblem, Profile, ProfileFault
+from .rule_table import RuleTable, read_rule_table
 from .rules import RulesFault, compile_rules
 from .schema import Element
 from .schema_files import SchemaFault, compile_schema, parse_file
@@ -58,6 +59,8 @@ def load_profile(name: str, files: Mapping[str, bytes], reference: Mapping[str, 
         raise ProfileFault(name, problems)
     goods = _goods(manifest, rows, problems)
     timers = _timers(manifest, everything, problems)
+    rule_rows, faults = read_rule_table(everything[RULE_TABLE]) if RULE_TABLE in everything else ((), [])
+    problems += [FileProblem(RULE_TABLE, line, message) for line, message in faults]
     values = {"customization_version": manifest["customization_version"]}
     sources = _stylesheets(kinds, codes, trees, declarations, values, problems)
     if problems:
@@ -71,6 +74,7 @@ def load_profile(name: str, files: Mapping[str, bytes], reference: Mapping[str, 
         rows=rows,
         goods=goods,
         timers=timers,
+        rule_table=RuleTable(rows=rule_rows),
         codes=codes,
         classes=_classes(everything),
         national_schema=manifest["national_schema"],

@@ -14,6 +14,18 @@ from tests.exchange.world import NOW, gateway
 
 EXAMPLES = Path(__file__).parents[2] / "profiles" / "atiga-form-d-2022" / "examples"
 FORM_D = "ASW-EFORMD"
+ORIGINAL = "TH26VN0001"
+TURNED_AROUND = (("<ExportCountry>VN<", "<ExportCountry>TH<"), ("<ImportCountry>TH<", "<ImportCountry>VN<"))
+#: A certificate of Thailand's for 40 tonnes of rice.
+THEIR_ORIGINAL = (
+    ("<Number>VN-TH 26/02/00006</Number>", f"<Number>{ORIGINAL}</Number>"),
+    *TURNED_AROUND,
+    ("<Country>VN</Country>", "<Country>XX</Country>"),
+    ("<Country>TH</Country>", "<Country>VN</Country>"),
+    ("<Country>XX</Country>", "<Country>TH</Country>"),
+    ("<OriginCountry>VN<", "<OriginCountry>TH<"),
+    ('<GrossWeight unit="KGM">25000<', '<GrossWeight unit="TNE">40<'),
+)
 
 
 class RegisterRules(SynchronousTestCase):
@@ -69,25 +81,14 @@ class RegisterRules(SynchronousTestCase):
         self.assertIn("R-08", self.told(self.th))
 
     def test_back_to_back_certificates_are_held_against_their_originals(self) -> None:
-        original = "TH26VN0001"
-        issued = (
-            ("<Number>VN-TH 26/02/00006</Number>", f"<Number>{original}</Number>"),
-            ("<ExportCountry>VN<", "<ExportCountry>TH<"),
-            ("<ImportCountry>TH<", "<ImportCountry>VN<"),
-            ("<Country>VN</Country>", "<Country>XX</Country>"),
-            ("<Country>TH</Country>", "<Country>VN</Country>"),
-            ("<Country>XX</Country>", "<Country>TH</Country>"),
-            ("<OriginCountry>VN<", "<OriginCountry>TH<"),
-            ('<GrossWeight unit="KGM">25000<', '<GrossWeight unit="TNE">40<'),
-        )
-        self.assertEqual(self.submit(self.th, "good-one-item", "01", "b1", *issued), "queued")
+        self.assertEqual(self.submit(self.th, "good-one-item", "01", "b1", *THEIR_ORIGINAL), "queued")
         carry(self.th, self.vn)
 
         def draw(number: str, message_id: str) -> str:
             resting = (
                 ("VN-TH 26/02/00006", number),
-                ("MY26VN00001234", original),
-                ("MY26VN00001299", original),
+                ("MY26VN00001234", ORIGINAL),
+                ("MY26VN00001299", ORIGINAL),
             )
             self.assertEqual(self.submit(self.vn, "good-back-to-back", "01", message_id, *resting), "queued")
             return self.told(self.vn)
@@ -102,6 +103,15 @@ class RegisterRules(SynchronousTestCase):
             "queued",
         )
         self.assertIn("10000 KGM of 100630", draw("VN-TH 26/02/00033", "a4"))
+
+    def test_nothing_rests_on_an_original_that_its_issuer_cancelled(self) -> None:
+        self.assertEqual(self.submit(self.th, "good-one-item", "01", "b1", *THEIR_ORIGINAL), "queued")
+        cancelled = (("VN-TH 26/02/00006", ORIGINAL), *TURNED_AROUND)
+        self.assertEqual(self.submit(self.th, "good-cancellation", "03", "b2", *cancelled), "queued")
+        carry(self.th, self.vn)
+        resting = (("MY26VN00001234", ORIGINAL), ("MY26VN00001299", ORIGINAL))
+        self.assertEqual(self.submit(self.vn, "good-back-to-back", "01", "a1", *resting), "rejected")
+        self.assertIn(f"{ORIGINAL} was cancelled", self.told(self.vn))
 
     def test_an_original_that_never_came_is_a_warning(self) -> None:
         self.assertEqual(self.submit(self.vn, "good-back-to-back", "01", "a1"), "queued")

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from ..mapping import plain
 from ..profile import MANIFEST, Profile
-from ..rule_table import RuleRow, read_rule_table
+from ..rule_table import RuleRow
 from ..trial import Example
 from .pages import template
 
@@ -69,7 +69,6 @@ def standard_pack(profile: Profile, examples: Iterable[Example]) -> dict[str, by
 
 
 def _page(profile: Profile, samples: tuple[Example, ...]) -> str:
-    rows, _ = read_rule_table(profile.files.get("rules.csv", b""))
     return template("standard.html").render(
         title=f"{profile.title} {profile.version}",
         language="en",
@@ -84,8 +83,8 @@ def _page(profile: Profile, samples: tuple[Example, ...]) -> str:
             if any(row.applies_to(kind) for kind in profile.kinds)
         ],
         codes={name: profile.codes[name] for name in sorted(profile.codes)},
-        rules=rows,
-        asserted=_asserted(profile, rows),
+        rules=profile.rule_table.rows,
+        asserted=_asserted(profile, profile.rule_table.rows),
         common_rules=COMMON_RULES,
         samples=samples,
     )
