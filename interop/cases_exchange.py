@@ -63,6 +63,19 @@ def elliptic_to_phase4(stage: Stage) -> None:
         stage.sign_with("signing")
 
 
+# --- the eDelivery AS4 2.0 suite: Ed25519; X25519, HKDF, AES key wrap, AES-GCM
+
+
+@case("ours to phase4: the 2.0 suite (Ed25519, X25519 + HKDF, AES-128-GCM)", "la")
+def modern_to_phase4(stage: Stage) -> None:
+    deliver(stage, "la", "signed+encrypted")
+
+
+@case("phase4 to ours: the 2.0 suite", "la")
+def modern_from_phase4(stage: Stage) -> None:
+    accept(stage, "la")
+
+
 # --- several parts
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -22,32 +23,38 @@ from certs.make_dev_pki import Authority, Pair
 
 PASSWORD = "throw-away"
 ALIAS = "peer"
+RSA, ECDSA, MODERN = "rsa", "ecdsa", "edelivery-2.0"
+ed25519_key = ed25519.Ed25519PrivateKey.generate
+x25519_key = x25519.X25519PrivateKey.generate
 _HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
 @frozen(kw_only=True)
 class Keys:
-    """All identities under one root; signing keys are RSA but for the peers named as `ecdsa`.
+    """All identities under one root.
 
-    Our own gateway has two signing pairs: `signing` (RSA) and `signing-ecdsa`.
+    Our own gateway has three signing pairs, `signing` (RSA), `signing-ecdsa` and `signing-2.0` (Ed25519), and two
+    for encryption, `encryption` (RSA) and `encryption-2.0` (X25519).
     """
 
     directory: Path
     authority: Authority
 
     @classmethod
-    def make(cls, directory: Path, own: str, peers: dict[str, bool]) -> Keys:
-        """Write everything under `directory`; `peers` maps a name to whether it signs with ECDSA."""
+    def make(cls, directory: Path, own: str, peers: dict[str, str]) -> Keys:
+        """Write everything under `directory`; `peers` maps a name to its kind of key: RSA, ECDSA or MODERN."""
         directory.mkdir(parents=True)
         authority = Authority.new("Throw-away interoperability root")
         keys = cls(directory=directory, authority=authority)
         (directory / "root.pem").write_bytes(authority.certificate.public_bytes(Encoding.PEM))
-        for name, ecdsa in {own: False, **peers}.items():
+        for name, kind in {own: RSA, **peers}.items():
             for use in ("tls-server", "tls-client", "seal", "portal"):
-                keys._issue(name, use, use_rsa=False)
-            keys._issue(name, "signing", use_rsa=not ecdsa)
-            keys._issue(name, "encryption", use_rsa=True)
-        keys._issue(own, "signing-ecdsa", use_rsa=False)
+                keys._issue(name, use)
+            keys._issue(name, "signing", ed25519_key() if kind == MODERN else None, use_rsa=kind == RSA)
+            keys._issue(name, "encryption", x25519_key() if kind == MODERN else None, use_rsa=True)
+        keys._issue(own, "signing-ecdsa")
+        keys._issue(own, "signing-2.0", ed25519_key())
+        keys._issue(own, "encryption-2.0", x25519_key())
         return keys
 
     def pair(self, name: str, use: str) -> Pair:
@@ -93,8 +100,8 @@ class Keys:
             )
         )
 
-    def _issue(self, name: str, use: str, *, use_rsa: bool) -> None:
+    def _issue(self, name: str, use: str, key: object = None, *, use_rsa: bool = False) -> None:
         authority = evolve(self.authority, use_rsa=use_rsa)
         known = use if use in ("tls-server", "tls-client", "portal", "seal") else "signing"
         hosts = _HOSTS if use == "tls-server" else ()
-        authority.issue(f"{name} {use}", known, self.directory / name, hosts=hosts, file_name=use)
+        authority.issue(f"{name} {use}", known, self.directory / name, hosts=hosts, file_name=use, key=key)

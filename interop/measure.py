@@ -21,7 +21,7 @@ from attrs import frozen
 
 from interop.build import Unavailable, classpath
 from interop.documents import SERVICE, sealed_certificate
-from interop.keys import Keys
+from interop.keys import RSA, Keys
 from interop.phase4_peer import Flood, Phase4Peer
 from interop.stage import peer_settings, write_key_stores
 from simulators.world_files import PARTY_ID_TYPE
@@ -43,7 +43,7 @@ class Phase4Pair:
     """Two peers that know each other, quiet and without copies; use it in a `with` block."""
 
     def __init__(self, directory: Path, peers_classpath: str) -> None:
-        self._keys = Keys.make(directory / "pki", SENDER, {RECEIVER: False})
+        self._keys = Keys.make(directory / "pki", SENDER, {RECEIVER: RSA})
         ports = {name: _free_port() for name in (SENDER, RECEIVER)}
         self.sender = self._peer(directory, peers_classpath, SENDER, RECEIVER, ports)
         self.receiver = self._peer(directory, peers_classpath, RECEIVER, SENDER, ports)

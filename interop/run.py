@@ -17,7 +17,7 @@ from pathlib import Path
 
 from interop.build import Unavailable, classpath
 from interop.case import CASES, Case
-from interop.stage import ELLIPTIC, ENCRYPTED, SIGNED, Stage
+from interop.stage import ELLIPTIC, ENCRYPTED, MODERN_SUITE, SIGNED, Stage
 
 DIRECTORY = Path(__file__).resolve().parents[1] / "build" / "interop"
 FAILED, SKIPPED = 1, 2
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
         importlib.import_module(f"interop.{name}")
     cases = [case for case in CASES if chosen.only.lower() in case.name.lower()]
     needed = {name for case in cases for name in case.peers}
-    roles = tuple(role for role in (SIGNED, ENCRYPTED, ELLIPTIC) if role.name in needed)
+    roles = tuple(role for role in (SIGNED, ENCRYPTED, ELLIPTIC, MODERN_SUITE) if role.name in needed)
     with Stage(chosen.keep, peers_classpath, roles) as stage:
         good = sum(attempt(stage, number, case) for number, case in enumerate(cases, start=1))
     print(f"interop phase4: {good} of {len(cases)}")

@@ -14,10 +14,13 @@ from types import TracebackType
 
 from attrs import frozen
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import x25519
 
 from asw_gateway.cli.control_client import ControlClient
 from asw_gateway.messaging.keys import SigningIdentity
-from interop.keys import ALIAS, PASSWORD, Keys
+from asw_gateway.messaging.pmode import EDELIVERY_1_15, EDELIVERY_2_0
+from certs.make_dev_pki import Pair
+from interop.keys import ALIAS, ECDSA, MODERN, PASSWORD, RSA, Keys
 from interop.phase4_peer import Phase4Peer
 from interop.portal import Portal
 from simulators.processes import Household, Process
@@ -38,7 +41,7 @@ class Role:
 
     country: str
     encrypt: bool = False
-    ecdsa: bool = False
+    kind: str = RSA
 
     @property
     def name(self) -> str:
@@ -47,7 +50,9 @@ class Role:
 
 SIGNED = Role(country="TH")
 ENCRYPTED = Role(country="ID", encrypt=True)
-ELLIPTIC = Role(country="MY", ecdsa=True)
+ELLIPTIC = Role(country="MY", kind=ECDSA)
+MODERN_SUITE = Role(country="LA", encrypt=True, kind=MODERN)
+_SIGNATURES = {RSA: "rsa-sha-256", ECDSA: "ecdsa-sha-256", MODERN: "eddsa-ed25519"}
 
 
 class Stage:
@@ -56,7 +61,7 @@ class Stage:
     def __init__(self, directory: Path, classpath: str, roles: tuple[Role, ...]) -> None:
         self.directory = directory.resolve()
         shutil.rmtree(self.directory, ignore_errors=True)
-        peers = {role.name: role.ecdsa for role in roles}
+        peers = {role.name: role.kind for role in roles}
         self.keys = Keys.make(self.directory / "pki", OWN, peers)
         self._household = Household()
         self._serials = count(1)
@@ -114,8 +119,8 @@ class Stage:
         begin = text.index("[keys.signing]")
         end = text.index("[", begin + 1)
         pair = self.keys.pair(OWN, use)
-        table = f'[keys.signing]\nkey_file = "{pair.key}"\ncertificate_file = "{pair.certificate}"\n\n'
-        self.site.gateway_file.write_text(text[:begin] + table + text[end:], encoding="utf-8")
+        table = _key_table("signing", pair)
+        self.site.gateway_file.write_text(f"{text[:begin]}{table}\n{text[end:]}", encoding="utf-8")
         self.start_gateway()
 
     @property
@@ -146,7 +151,7 @@ class Stage:
 
     def own_certificates(self) -> list[x509.Certificate]:
         """Every certificate our gateway may have signed with."""
-        return [self.keys.certificate(OWN, use) for use in ("signing", "signing-ecdsa")]
+        return [self.keys.certificate(OWN, use) for use in ("signing", "signing-ecdsa", "signing-2.0")]
 
     def order(self, peer: str, message_id: str, files: list[Path], **more: str) -> dict[str, str]:
         """An order for a peer to send a certificate; keyword names have `_` for `.`."""
@@ -177,11 +182,10 @@ class Stage:
         agreement = Agreement(send_timeout_seconds=SEND_TIMEOUT_SECONDS)
         others = list(self.partners.values())
         write_site(self.site, others, pki=self.keys.directory, agreement=agreement, habits=PortalHabits())
-        pair = self.keys.pair(OWN, "encryption")
+        tables = {"decryption": "encryption", "signing_2_0": "signing-2.0", "decryption_2_0": "encryption-2.0"}
         with self.site.gateway_file.open("a", encoding="utf-8") as file:
-            file.write(
-                f'\n[keys.decryption]\nkey_file = "{pair.key}"\ncertificate_file = "{pair.certificate}"\n'
-            )
+            for table, use in tables.items():
+                file.write(f"\n{_key_table(table, self.keys.pair(OWN, use))}")
         for role in roles:
             path = self.site.directory / "partners" / f"{role.name}.toml"
             text = path.read_text(encoding="utf-8")
@@ -191,7 +195,8 @@ class Stage:
             if role.encrypt:
                 theirs = self.keys.pair(role.name, "encryption").certificate
                 text = text.replace("[certificates]\n", f'[certificates]\nencryption = "{theirs}"\n')
-                text += "\n[agreement.security]\nencrypt = true\n"
+                suite = EDELIVERY_2_0 if role.kind == MODERN else EDELIVERY_1_15
+                text += f'\n[agreement.security]\nname = "{suite}"\nencrypt = true\n'
             path.write_text(text, encoding="utf-8")
 
     def _gateway(self) -> Process:
@@ -207,7 +212,9 @@ class Stage:
     def _peer(self, role: Role, classpath: str) -> Phase4Peer:
         site = self.partners[role.name]
         folder = self.directory / "phase4" / role.name
-        write_key_stores(self.keys, role.name, folder, encrypt_to=self.keys.certificate(OWN, "encryption"))
+        modern = role.kind == MODERN
+        ours = self.keys.certificate(OWN, "encryption-2.0" if modern else "encryption")
+        write_key_stores(self.keys, role.name, folder, encrypt_to=ours)
         settings = peer_settings(
             own=(PARTY_ID_TYPE, site.party_id),
             partner=(PARTY_ID_TYPE, self.site.party_id),
@@ -216,17 +223,29 @@ class Stage:
             agreement=f"urn:asw:agreement:{'-'.join(sorted((OWN, role.name)))}",
         )
         more = {
-            "signature": "ecdsa-sha-256" if role.ecdsa else "rsa-sha-256",
+            "signature": _SIGNATURES[role.kind],
             "encrypt": str(role.encrypt).lower(),
         }
+        if modern:
+            pair = self.keys.pair(role.name, "encryption")
+            more |= {
+                "suite": EDELIVERY_2_0,
+                "decryption.keystore": str(pair.key),
+                "decryption.certificate": str(pair.certificate),
+            }
         return Phase4Peer(role.name, folder, classpath, {**settings, **more})
+
+
+def _key_table(name: str, pair: Pair) -> str:
+    return f'[keys.{name}]\nkey_file = "{pair.key}"\ncertificate_file = "{pair.certificate}"\n'
 
 
 def write_key_stores(keys: Keys, name: str, folder: Path, *, encrypt_to: x509.Certificate) -> None:
     """Write for Java what a peer has and trusts, under the names that `peer_settings` gives."""
     folder.mkdir(parents=True)
     for use in ("signing", "encryption", "tls-server", "tls-client"):
-        keys.key_store(name, use, folder / f"{use}.p12")
+        if not isinstance(keys.private_key(name, use), x25519.X25519PrivateKey):  # given as PEM
+            keys.key_store(name, use, folder / f"{use}.p12")
     keys.trust_store(encrypt_to, folder / "trust.p12")
 
 

@@ -3,7 +3,13 @@ package asw.interop;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.KeyFactory;
 import java.security.KeyStore;
+import java.security.PrivateKey;
+import java.security.cert.Certificate;
+import java.security.cert.CertificateFactory;
+import java.security.spec.PKCS8EncodedKeySpec;
+import java.util.Base64;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
@@ -16,6 +22,19 @@ final class Keys {
     KeyStore store = KeyStore.getInstance("PKCS12");
     try (InputStream in = Files.newInputStream(file)) {
       store.load(in, password.toCharArray());
+    }
+    return store;
+  }
+
+  /** A store of one key under `alias`, from PEM files: for kinds of keys that PKCS#12 writers leave out. */
+  static KeyStore fromPem(Path keyFile, Path certificateFile, String alias, String password) throws Exception {
+    String pem = Files.readString(keyFile).replaceAll("-----[A-Z ]+-----", "");
+    PrivateKey key = KeyFactory.getInstance("XDH").generatePrivate(new PKCS8EncodedKeySpec(Base64.getMimeDecoder().decode(pem)));
+    KeyStore store = KeyStore.getInstance("PKCS12");
+    store.load(null, null);
+    try (InputStream in = Files.newInputStream(certificateFile)) {
+      Certificate certificate = CertificateFactory.getInstance("X.509").generateCertificate(in);
+      store.setKeyEntry(alias, key, password.toCharArray(), new Certificate[] {certificate});
     }
     return store;
   }

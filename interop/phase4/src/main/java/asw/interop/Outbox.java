@@ -65,6 +65,8 @@ final class Outbox {
         .as4ProfileID("edelivery-as4-1.15")
         .incomingProfileSelector(new AS4IncomingProfileSelectorConstant(null, false))
         .pmode(encrypt ? encrypted : plain)
+        .withSigningParams(parameters -> Agreements.sign(parameters, settings, order))
+        .withCryptParams(parameters -> Agreements.encrypt(parameters, settings))
         .messageID(messageId)
         .refToMessageID(order.getProperty("ref.to.message.id"))
         .agreementRef(order.getProperty("agreement", settings.text("agreement")))

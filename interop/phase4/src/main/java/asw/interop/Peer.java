@@ -76,8 +76,7 @@ public final class Peer {
     AS4CryptoFactoryInMemoryKeyStore keys =
         new AS4CryptoFactoryInMemoryKeyStore(signing, settings.text("alias"), password.toCharArray(), trust);
     AS4CryptoFactoryInMemoryKeyStore decryption = settings.text("decryption.keystore", "").isEmpty() ? keys
-        : new AS4CryptoFactoryInMemoryKeyStore(Keys.load(settings.path("decryption.keystore"), password),
-            settings.text("alias"), password.toCharArray(), trust);
+        : new AS4CryptoFactoryInMemoryKeyStore(decryptionStore(settings), settings.text("alias"), password.toCharArray(), trust);
     X509Certificate partner = (X509Certificate) trust.getCertificate("partner-encryption");
     Wire wire = Boolean.parseBoolean(settings.text("wire", "true")) ? new Wire(settings.directory.resolve("wire")) : null;
     Behaviour behaviour = new Behaviour();
@@ -99,7 +98,7 @@ public final class Peer {
       tested = Agreements.test(settings, encrypt);
       outbox = new Outbox(settings, keys, decryption, new Connections(Keys.tls(settings, "tls.client.keystore"), 64), partner, wire);
     }
-    context.addServlet(new ServletHolder(new Endpoint(customizer(keys, decryption, accepted, tested, inbox, wire))), "/as4");
+    context.addServlet(new ServletHolder(new Endpoint(customizer(keys, decryption, settings, accepted, tested, inbox, wire))), "/as4");
     server.start();
     say("ready", String.valueOf(connector.getLocalPort()));
     ExecutorService threads = Executors.newCachedThreadPool();
@@ -159,13 +158,14 @@ public final class Peer {
   }
 
   private static IAS4ServletRequestHandlerCustomizer customizer(
-      AS4CryptoFactoryInMemoryKeyStore keys, AS4CryptoFactoryInMemoryKeyStore decryption, PMode accepted, PMode tested,
+      AS4CryptoFactoryInMemoryKeyStore keys, AS4CryptoFactoryInMemoryKeyStore decryption, PeerSettings settings, PMode accepted, PMode tested,
       IAS4IncomingMessageProcessorSPI inbox, Wire wire) {
     return new IAS4ServletRequestHandlerCustomizer() {
       @Override
       public void customizeBeforeHandling(IRequestWebScopeWithoutResponse scope, AS4UnifiedResponse response, AS4RequestHandler handler) {
         handler.setCryptoFactorySign(keys);
         handler.setCryptoFactoryCrypt(decryption);
+        handler.setIncomingSecurityConfiguration(Agreements.incoming(settings));
         if (wire != null)
           handler.setIncomingDumper(wire.incoming());
         handler.setPModeResolver((id, service, action, initiator, responder, agreement, address) ->
@@ -180,6 +180,13 @@ public final class Peer {
         // nothing is left open
       }
     };
+  }
+
+  private static KeyStore decryptionStore(PeerSettings settings) throws Exception {
+    String name = settings.text("decryption.keystore");
+    String password = settings.text("password");
+    return name.endsWith(".p12") ? Keys.load(settings.path("decryption.keystore"), password)
+        : Keys.fromPem(settings.path("decryption.keystore"), settings.path("decryption.certificate"), settings.text("alias"), password);
   }
 
   /** POST only; multipart bodies are phase4's own business. */
