@@ -63,6 +63,15 @@ def elliptic_to_phase4(stage: Stage) -> None:
         stage.sign_with("signing")
 
 
+# --- how phase4 names its key, in messages and in receipts
+
+
+@case("phase4 names its certificate by PKI path, issuer and serial, key identifier, thumbprint", "th")
+def key_references_from_phase4(stage: Stage) -> None:
+    for reference in ("pkipath", "issuer-serial", "ski", "thumbprint"):
+        accept(stage, "th", key_reference=reference)
+
+
 # --- the eDelivery AS4 2.0 suite: Ed25519; X25519, HKDF, AES key wrap, AES-GCM
 
 
@@ -74,6 +83,14 @@ def modern_to_phase4(stage: Stage) -> None:
 @case("phase4 to ours: the 2.0 suite", "la")
 def modern_from_phase4(stage: Stage) -> None:
     accept(stage, "la")
+
+
+@case("the 2.0 suite: unencrypted from phase4 is refused with EBMS:0103; we ping phase4", "la")
+def modern_refusal_and_ping(stage: Stage) -> None:
+    _, file = sealed_file(stage, "la")
+    refused(stage, "la", stage.order("la", message_id_of("la"), [file], encrypt="false"), "EBMS:0103")
+    answer = stage.control().post("/v1/partners/la/ping")
+    assert answer["outcome"] == "receipt", f"the ping: {answer}"
 
 
 # --- several parts

@@ -33,8 +33,8 @@ _HOSTS = ("localhost", "127.0.0.1", "::1")
 class Keys:
     """All identities under one root.
 
-    Our own gateway has three signing pairs, `signing` (RSA), `signing-ecdsa` and `signing-2.0` (Ed25519), and two
-    for encryption, `encryption` (RSA) and `encryption-2.0` (X25519).
+    Our own gateway has three signing pairs, `signing` (RSA), `signing-ecdsa` and `signing-2.0` (Ed25519),
+    and two for encryption, `encryption` (RSA) and `encryption-2.0` (X25519).
     """
 
     directory: Path
@@ -42,7 +42,7 @@ class Keys:
 
     @classmethod
     def make(cls, directory: Path, own: str, peers: dict[str, str]) -> Keys:
-        """Write everything under `directory`; `peers` maps a name to its kind of key: RSA, ECDSA or MODERN."""
+        """Write everything under `directory`; `peers` maps a name to RSA, ECDSA or MODERN keys."""
         directory.mkdir(parents=True)
         authority = Authority.new("Throw-away interoperability root")
         keys = cls(directory=directory, authority=authority)

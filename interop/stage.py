@@ -42,6 +42,7 @@ class Role:
     country: str
     encrypt: bool = False
     kind: str = RSA
+    key_reference: str = ""
 
     @property
     def name(self) -> str:
@@ -182,7 +183,11 @@ class Stage:
         agreement = Agreement(send_timeout_seconds=SEND_TIMEOUT_SECONDS)
         others = list(self.partners.values())
         write_site(self.site, others, pki=self.keys.directory, agreement=agreement, habits=PortalHabits())
-        tables = {"decryption": "encryption", "signing_2_0": "signing-2.0", "decryption_2_0": "encryption-2.0"}
+        tables = {
+            "decryption": "encryption",
+            "signing_2_0": "signing-2.0",
+            "decryption_2_0": "encryption-2.0",
+        }
         with self.site.gateway_file.open("a", encoding="utf-8") as file:
             for table, use in tables.items():
                 file.write(f"\n{_key_table(table, self.keys.pair(OWN, use))}")
@@ -225,6 +230,7 @@ class Stage:
         more = {
             "signature": _SIGNATURES[role.kind],
             "encrypt": str(role.encrypt).lower(),
+            "key.reference": role.key_reference,
         }
         if modern:
             pair = self.keys.pair(role.name, "encryption")

@@ -47,8 +47,6 @@ final class Agreements {
       parameters.setKeyIdentifierType(ECryptoKeyIdentifierType.ISSUER_SERIAL);
     else if (reference.equals("ski"))
       parameters.setKeyIdentifierType(ECryptoKeyIdentifierType.SKI_KEY_IDENTIFIER);
-    else if (reference.equals("x509-key-identifier"))
-      parameters.setKeyIdentifierType(ECryptoKeyIdentifierType.X509_KEY_IDENTIFIER);
     else if (reference.equals("thumbprint"))
       parameters.setKeyIdentifierType(ECryptoKeyIdentifierType.THUMBPRINT_IDENTIFIER);
     else if (!reference.isEmpty())
