@@ -17,7 +17,6 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from attrs import define
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 
 P = ParamSpec("P")
@@ -91,13 +90,17 @@ class Workers:
         return done
 
     def stop(self) -> Deferred[None]:
-        """Take no more work; the Deferred fires when every thread has finished its last job."""
-        if not self._stopped:
-            self._stopped = True
-            for _ in self._threads:
-                self._jobs.put(None)
+        """Take no more work; the Deferred fires when every thread has finished its last job.
+
+        A job that never ends does not keep the process from ending: all threads are daemons.
+        """
+        stopped: Deferred[None] = Deferred()
+        for _ in self._threads:
+            self._jobs.put(None)
+        self._stopped = True
         # Joining threads blocks, and they still report to the reactor thread while it happens.
-        return deferToThread(self._join)
+        threading.Thread(target=self._join, args=(stopped,), name="asw-workers-stop", daemon=True).start()
+        return stopped
 
     def _start(self) -> None:
         for number in range(self._count):
@@ -105,9 +108,10 @@ class Workers:
             self._threads.append(thread)
             thread.start()
 
-    def _join(self) -> None:
+    def _join(self, stopped: Deferred[None]) -> None:
         for thread in self._threads:
             thread.join()
+        self._reactor.callFromThread(stopped.callback, None)
 
     def _work(self) -> None:
         """In a worker thread."""
