@@ -10,6 +10,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 from datetime import date
+from functools import lru_cache
 
 from attrs import field, frozen
 
@@ -65,6 +66,7 @@ class CodeList:
         return next((entry for entry in self.entries.get(code, ()) if entry.is_valid(on)), None)
 
 
+@lru_cache(maxsize=32)  # profiles share lists, and one of them may have a hundred thousand codes
 def read_code_list(name: str, data: bytes) -> CodeList:
     """A code list from CSV bytes; raises CodeListFault with every mistake of the file."""
     try:
