@@ -22,7 +22,6 @@ unit = "KGM"
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,7 @@ from asw_gateway.exchange import clocks
 from asw_gateway.exchange.balance import Original
 from asw_gateway.exchange.register_rules import follow_register
 from asw_gateway.exchange.settlement import KnownDocument, lookups, settle
+from asw_gateway.messaging.xml import canonical
 from asw_gateway.translation.convert import business_digest, read_facts_asean
 from asw_gateway.translation.goods import Sort, read_goods
 from asw_gateway.translation.problem import Problem
@@ -52,7 +52,7 @@ def store_problems(
     """Give what the register of `known.toml` speaks against or warns of in an ASEAN document."""
     facts = read_facts_asean(profile, kind, root)
     inbound = facts.destination_country == own_country
-    digest = business_digest(profile, kind, deepcopy(root))
+    digest = business_digest(profile, kind, root, canonical(root))
     documents = {(one["direction"], one["number"]): one for one in known.get("documents", ())}
     found = [
         _known(documents.get(lookup), profile, digest)

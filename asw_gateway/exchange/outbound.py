@@ -19,13 +19,14 @@ from asw_gateway.messaging.keys import SigningIdentity, pinned
 from asw_gateway.messaging.message import MessageProperty, Part, UserMessage
 from asw_gateway.messaging.packing import SealedMessage, pack
 from asw_gateway.messaging.party import Partner
-from asw_gateway.messaging.seal import seal
-from asw_gateway.messaging.xml import parse
+from asw_gateway.messaging.seal import seal_canonical
+from asw_gateway.messaging.xml import canonical, parse
 from asw_gateway.translation.aliases import write_spellings
 from asw_gateway.translation.convert import (
     apply_rules,
     business_digest,
-    check_asean,
+    check_national,
+    check_translation,
     read_facts_asean,
     read_facts_national,
     to_asean,
@@ -119,6 +120,10 @@ def prepare(
     day = clocks.national_date(row.created_at)
     profile, kind = catalogue.kind(row.document_type, row.kind, day, takes=partial(routing.takes, partner))
     content = read_content(raw)
+    # It was good when it was accepted; the profile may be another one since.
+    problems = list(check_national(profile, kind, content))
+    if blocking(problems):
+        return Rejected(problems=tuple(problems))
     national = read_facts_national(profile, kind, content)
     translation = to_asean(
         profile,
@@ -128,19 +133,17 @@ def prepare(
         now=now,
         sender_country=own.country,
     )
-    problems = list(translation.problems)
-    if blocking(problems):
-        return Rejected(problems=tuple(problems))
-    root = parse(translation.document)
-    problems += check_asean(profile, kind, root)
+    root = translation.root
+    problems += check_translation(profile, kind, root)
     if not blocking(problems):
         problems += apply_rules(profile, kind, root, on=day, own_country=own.country)
+    written = canonical(root)
     problems += routing.check_capability(
         partner,
         document_type=profile.document_type,
         version=profile.version,
         kind=kind.name,
-        size_bytes=len(translation.document),
+        size_bytes=len(written),
     )
     if blocking(problems):
         return Rejected(problems=tuple(problems))
@@ -151,12 +154,12 @@ def prepare(
     spelled, notes = write_spellings(profile, kind, root, partner.spellings)
     problems += notes
     return _pack(
-        spelled or translation.document,
+        written if spelled is root else canonical(spelled),
         row,
         profile,
         kind,
         national,
-        digest=business_digest(profile, kind, root),
+        digest=business_digest(profile, kind, root, written),
         partner=partner,
         own=own,
         identities=identities,
@@ -187,13 +190,14 @@ def pack_ready(
     day = clocks.national_date(row.created_at)
     profile, kind = catalogue.kind(row.document_type, row.kind, day, takes=partial(routing.takes, partner))
     root = parse(document)
+    written = canonical(root)
     return _pack(
-        document,
+        written,
         row,
         profile,
         kind,
         read_facts_asean(profile, kind, root),
-        digest=business_digest(profile, kind, root),
+        digest=business_digest(profile, kind, root, written),
         partner=partner,
         own=own,
         identities=identities,
@@ -205,7 +209,7 @@ def pack_ready(
 
 
 def _pack(
-    document: bytes,
+    written: bytes,
     row: SubmittedFacts,
     profile: Profile,
     kind: MessageKind,
@@ -223,7 +227,7 @@ def _pack(
     losses: tuple[Problem, ...] = (),
     goods: tuple[GoodsLine, ...] = (),
 ) -> Prepared:
-    sealed_document = seal(document, identities.seal)
+    sealed_document = seal_canonical(written, identities.seal)
     part = Part(
         content_id=f"document.{message_id}",
         content=sealed_document,

@@ -112,7 +112,8 @@ def process(
     if found is None:
         return Unconvertible(reason="unknown_service")
     profile, kind = found
-    facts, original, root, problems = read_document(verified, profile, kind, partner, received_at)
+    opened = read_document(verified, profile, kind, partner, received_at)
+    facts, root, problems = opened.facts, opened.root, list(opened.problems)
     if facts is not None:
         problems += apply_rules(profile, kind, root, on=day, own_country=own.country)
         problems += _check_route(facts, partner, own)
@@ -156,7 +157,7 @@ def process(
         profile=profile.name,
         effect=kind.effect,
         # Of the document as it came: a re-transmission is the same document whatever the aliases are by then.
-        business_digest=business_digest(profile, kind, original),
+        business_digest=business_digest(profile, kind, opened.original, opened.written),
         document_digest=hashlib.sha256(verified.parts[0].content).hexdigest(),
         envelope=envelope,
         problems=tuple(problems),
@@ -164,13 +165,26 @@ def process(
     )
 
 
+@frozen(kw_only=True)
+class Opened:
+    """A document taken out of its message, as far as it could be read.
+
+    facts: None where the schema or the form does not hold; original: its root as it came, written: the
+    exclusive canonical form of that, if the seal holds; root: with our codes in place of the partner's.
+    """
+
+    problems: tuple[Problem, ...]
+    facts: DocumentFacts | None = None
+    original: Any = field(default=None, repr=False)
+    written: bytes = field(default=b"", repr=False)
+    root: Any = field(default=None, repr=False)
+
+
 def read_document(
     verified: VerifiedMessage, profile: Profile, kind: MessageKind, partner: Partner, received_at: float
-) -> tuple[DocumentFacts | None, Any, Any, list[Problem]]:
+) -> Opened:
     """Open the leading document of a message.
 
-    Gives its facts where they can be read, its root as it came, its root with our codes in place of the
-    partner's, and every fault so far.
     A seal that fails does not stop the schema check: the partner hears of both.
     """
     problems: list[Problem] = []
@@ -178,32 +192,36 @@ def read_document(
     if not 1 <= len(verified.parts) <= most:
         agreed = "exactly one document" if most == 1 else f"one document and at most {most - 1} attachments"
         text = f"a message carries {agreed}, this one {len(verified.parts)} parts"
-        return None, None, None, [Problem(rule="T01", message=text)]
+        return Opened(problems=(Problem(rule="T01", message=text),))
     # The leading part is the document; the others are only ever handed on beside it (eDelivery AS4 1.15).
     content, size_bytes = verified.parts[0].content, verified.parts[0].size_bytes
     if size_bytes > kind.max_bytes or verified.parts[0].withheld_bytes is not None:
         text = f"a {kind.name} may have at most {kind.max_bytes} bytes, this one has {size_bytes}"
-        return None, None, None, [Problem(rule="T10", message=text)]
+        return Opened(problems=(Problem(rule="T10", message=text),))
+    written = b""
     try:
         # Only what the seal covers is looked at any further.
-        root = check_seal(content, partner.accepted(partner.seal_certificates), received_at).root
+        sealed = check_seal(content, partner.accepted(partner.seal_certificates), received_at)
+        original, written = sealed.root, sealed.document
     except RemoteFault as fault:
         try:
-            root = parse(content)
+            original = parse(content)
         except XmlFault as trouble:
             place = f"line {trouble.line}, column {trouble.column}" if trouble.line else ""
             text = f"the document cannot be read: {trouble.detail}"
-            return None, None, None, [Problem(rule="T01", message=text, path=place)]
+            return Opened(problems=(Problem(rule="T01", message=text, path=place),))
         rule = "T05" if fault.reason in _CERTIFICATE_REASONS else "T04"
         problems.append(Problem(rule=rule, message=f"the document's seal does not hold: {fault.detail}"))
-        _drop_seal(root)
-    original = root
-    root, notes = read_aliases(profile, kind, root, partner.aliases)
-    problems += notes
-    schema_problems = check_asean(profile, kind, root)
-    problems += schema_problems
-    facts = None if blocking(schema_problems) else read_facts_asean(profile, kind, root)
-    return facts, original, root, problems
+        _drop_seal(original)
+    root, notes = read_aliases(profile, kind, original, partner.aliases)
+    found = check_asean(profile, kind, root)
+    return Opened(
+        problems=(*problems, *notes, *found),
+        facts=None if blocking(found) else read_facts_asean(profile, kind, root),
+        original=original,
+        written=written,
+        root=root,
+    )
 
 
 def _max_attachments(partner: Partner, document_type: str) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import cast
 
@@ -27,6 +28,7 @@ from asw_gateway.messaging.xml import XmlFault, canonical, digest, parse
 
 _DS = f"{{{ns.DS}}}"
 _ALGORITHMS = frozenset({"rsa-sha256", "ecdsa-sha256", "ecdsa-sha384"})
+_METHODS = [uri for uri, name in ALGORITHM_NAMES.items() if name in _ALGORITHMS]
 _SIGNED_INFO = [_DS + name for name in ("CanonicalizationMethod", "SignatureMethod", "Reference")]
 _REFERENCE = [_DS + name for name in ("Transforms", "DigestMethod", "DigestValue")]
 _TRANSFORMS = (ns.ENVELOPED_SIGNATURE, ns.EXC_C14N)
@@ -35,8 +37,8 @@ _SIGNATURES = etree.XPath("//ds:Signature", namespaces={"ds": ns.DS})
 
 @frozen(kw_only=True)
 class Sealed:
-    """A document whose seal holds: its root without the signature, the canonical bytes signed, and the
-    signer."""
+    """A document whose seal holds: its root without the signature, the exclusive canonical form of that, and
+    the signer."""
 
     root: etree._Element = field(repr=False)
     document: bytes = field(repr=False)
@@ -54,11 +56,16 @@ def seal(document: bytes, identity: SigningIdentity) -> bytes:
         root = parse(document)
         if root.getprevious() is not None or root.getnext() is not None:
             raise LocalFault("a document with processing instructions beside its root cannot be sealed")
-        if _SIGNATURES(root):
-            raise LocalFault("the document is signed already")
         content = canonical(root)
     except XmlFault as fault:
         raise LocalFault(f"the document cannot be sealed: {fault.detail}") from None
+    return seal_canonical(content, identity)
+
+
+def seal_canonical(content: bytes, identity: SigningIdentity) -> bytes:
+    """A document given in its exclusive canonical form, signed; raises :class:`LocalFault` as `seal` does."""
+    if b"Signature" in content and _SIGNATURES(parse(content)):
+        raise LocalFault("the document is signed already")
     if identity.algorithm == "ed25519":
         raise LocalFault("documents are sealed with RSA or ECDSA keys")
     end = content.rindex(b"</")
@@ -66,21 +73,41 @@ def seal(document: bytes, identity: SigningIdentity) -> bytes:
 
 
 def _signature(document_digest: str, identity: SigningIdentity) -> bytes:
-    signed_info = (
+    signed_info = _signed_info(ALGORITHM_URIS[identity.algorithm], document_digest)
+    value = base64.b64encode(identity.sign(signed_info.encode("utf-8"))).decode("ascii")
+    return _signature_element(signed_info, value, identity.certificate_base64).encode()
+
+
+def _signed_info(method: str, document_digest: str) -> str:
+    """The ds:SignedInfo of a seal, in exclusive canonical form."""
+    return (
         f'<ds:SignedInfo xmlns:ds="{ns.DS}">'
         f'<ds:CanonicalizationMethod Algorithm="{ns.EXC_C14N}"></ds:CanonicalizationMethod>'
-        f'<ds:SignatureMethod Algorithm="{ALGORITHM_URIS[identity.algorithm]}"></ds:SignatureMethod>'
+        f'<ds:SignatureMethod Algorithm="{method}"></ds:SignatureMethod>'
         '<ds:Reference URI=""><ds:Transforms>'
         + "".join(f'<ds:Transform Algorithm="{transform}"></ds:Transform>' for transform in _TRANSFORMS)
         + f'</ds:Transforms><ds:DigestMethod Algorithm="{ns.SHA256}"></ds:DigestMethod>'
         f"<ds:DigestValue>{document_digest}</ds:DigestValue></ds:Reference></ds:SignedInfo>"
     )
-    value = base64.b64encode(identity.sign(signed_info.encode("utf-8"))).decode("ascii")
+
+
+def _signature_element(signed_info: str, value: str, certificate: str) -> str:
     return (
         f'<ds:Signature xmlns:ds="{ns.DS}">{signed_info}<ds:SignatureValue>{value}</ds:SignatureValue>'
-        f"<ds:KeyInfo><ds:X509Data><ds:X509Certificate>{identity.certificate_base64}</ds:X509Certificate>"
+        f"<ds:KeyInfo><ds:X509Data><ds:X509Certificate>{certificate}</ds:X509Certificate>"
         "</ds:X509Data></ds:KeyInfo></ds:Signature>"
-    ).encode()
+    )
+
+
+def _as_sealed() -> re.Pattern[bytes]:
+    """The end of a document as `seal` writes it: the signature, and the end tag of the root."""
+    text = re.escape(_signature_element(_signed_info("METHOD", "DIGEST"), "VALUE", "CERTIFICATE"))
+    info = re.escape(_signed_info("METHOD", "DIGEST"))
+    text = text.replace(info, f"(?P<info>{info})")
+    text = text.replace("METHOD", f"(?P<method>{'|'.join(map(re.escape, _METHODS))})")
+    for name in ("DIGEST", "VALUE", "CERTIFICATE"):
+        text = text.replace(name, f"(?P<{name.lower()}>[A-Za-z0-9+/]+={{0,2}})")
+    return re.compile(f"(?P<signature>{text})</[^<>]+>".encode())
 
 
 def check_seal(document: bytes, certificates: Sequence[x509.Certificate], now: float) -> Sealed:
@@ -89,6 +116,9 @@ def check_seal(document: bytes, certificates: Sequence[x509.Certificate], now: f
     Raises :class:`RemoteFault` EBMS:0101 with reasons unsigned, unknown_certificate, expired_certificate,
     wrapped_signature, weak_algorithm, bad_signature or bad_xml.
     """
+    as_written = _check_as_written(document, tuple(certificates), now)
+    if as_written is not None:
+        return as_written
     try:
         root = parse(document)
     except XmlFault as fault:
@@ -96,8 +126,8 @@ def check_seal(document: bytes, certificates: Sequence[x509.Certificate], now: f
     signature = _own_signature(root)
     signer = _signer(signature, tuple(certificates), now)
     if not _is_own_form(signature):
-        document_root, content = verify_other_form(root, signature, signer.certificate, now)
-        return Sealed(root=document_root, document=content, signer=signer.certificate)
+        document_root, _ = verify_other_form(root, signature, signer.certificate, now)
+        return Sealed(root=document_root, document=canonical(document_root), signer=signer.certificate)
     digest_value, signature_value = _claims(signature, signer)
     try:
         signed_info = canonical(signature[0])
@@ -108,6 +138,40 @@ def check_seal(document: bytes, certificates: Sequence[x509.Certificate], now: f
         raise _failed("bad_signature", f"the document has no canonical form: {fault.detail}") from None
     if digest_value != hashlib.sha256(content).digest() or not signer.verifies(signature_value, signed_info):
         raise _failed("bad_signature", "the document's signature does not verify")
+    return Sealed(root=root, document=content, signer=signer.certificate)
+
+
+def _check_as_written(
+    document: bytes, certificates: tuple[x509.Certificate, ...], now: float
+) -> Sealed | None:
+    """The document, if it is to the byte what `seal` writes and its seal holds.
+
+    None for any other: the long way takes those that are good and says what is wrong with the rest.  It comes
+    to the same: the bytes digested are those of the document without its last element, they are the
+    canonical form of the tree that is given back, and nothing else in them is a signature.
+    """
+    start = document.rfind(b"<ds:Signature ")
+    found = _AS_SEALED.fullmatch(document, start) if start > 0 else None
+    if found is None:
+        return None
+    content = document[:start] + document[found.end("signature") :]
+    try:
+        signer = trusted(certificates).by_der.get(base64.b64decode(found["certificate"]))
+        digest_value, value = base64.b64decode(found["digest"]), base64.b64decode(found["value"])
+        if (
+            signer is None
+            or not signer.valid_from_at <= now <= signer.valid_until_at
+            or signer.algorithm != ALGORITHM_NAMES[found["method"].decode("ascii")]
+            or digest_value != hashlib.sha256(content).digest()
+            or not signer.verifies(value, found["info"])
+            or b"Signature" in content
+        ):
+            return None
+        root = parse(content)
+        if root.getprevious() is not None or root.getnext() is not None or canonical(root) != content:
+            return None
+    except (ValueError, XmlFault):
+        return None
     return Sealed(root=root, document=content, signer=signer.certificate)
 
 
@@ -200,3 +264,6 @@ def _signer(
 
 def _failed(reason: str, detail: str) -> RemoteFault:
     return RemoteFault("EBMS:0101", reason, detail)
+
+
+_AS_SEALED = _as_sealed()

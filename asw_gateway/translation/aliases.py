@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from lxml import etree
-
 from .inspection import text_of
 from .kind import MessageKind
 from .mapping import Row
@@ -39,12 +37,12 @@ def read_aliases(
 
 def write_spellings(
     profile: Profile, kind: MessageKind, root: Any, spellings: Table
-) -> tuple[bytes | None, tuple[Problem, ...]]:
-    """The bytes of the ASEAN document with the partner's codes; None if it has none of them."""
-    changed, problems = _replace(profile, kind, root, spellings, _WRITTEN)
-    if not problems:
-        return None, ()
-    return etree.tostring(changed, xml_declaration=True, encoding="UTF-8"), problems
+) -> tuple[Any, tuple[Problem, ...]]:
+    """The ASEAN document with the partner's codes, and every place where one was written.
+
+    The very root that was given comes back when there is nothing to change, else a changed copy.
+    """
+    return _replace(profile, kind, root, spellings, _WRITTEN)
 
 
 def _replace(

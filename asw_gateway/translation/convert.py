@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from datetime import UTC, date, datetime
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 from lxml import etree
 
-from asw_gateway.messaging.xml import canonical
+from asw_gateway.messaging.xml import canonical, escape_text
 
 from .checks import rule_problems, schema_problems, value_problems, values_hold
 from .dates import epoch_of
@@ -33,13 +34,21 @@ _BLANKS = str.maketrans("\t\n\r", "   ")
 class Translation:
     """A translated document.
 
-    document: UTF-8 XML with declaration (ASEAN) or the content element's bytes (national); empty if an error
-    stopped it.  losses: fields of the input that the other side cannot carry (severity "warning").
+    root: its root element, None if an error stopped it.  losses: fields of the input that the other side
+    cannot carry (severity "warning").
     """
 
-    document: bytes
+    side: str
+    root: Any = field(repr=False)
     problems: tuple[Problem, ...] = ()
     losses: tuple[Problem, ...] = ()
+
+    @property
+    def document(self) -> bytes:
+        """UTF-8 XML with declaration (ASEAN) or the content element's bytes (national); empty without one."""
+        if self.root is None:
+            return b""
+        return etree.tostring(self.root, xml_declaration=self.side == "asean", encoding="UTF-8")
 
 
 def check_national(
@@ -47,6 +56,15 @@ def check_national(
 ) -> tuple[Problem, ...]:
     """Schema, codes (valid on a day if given) and dates of a national content element."""
     return _check(profile, kind, "national", content, on)
+
+
+def check_translation(profile: Profile, kind: MessageKind, root: Any) -> tuple[Problem, ...]:
+    """Schema of an ASEAN document that `to_asean` made of one that `check_national` found good.
+
+    Its codes, dates and constants need no second look: they are those of the national document, read by the
+    same lists on the same day, and what the stylesheet wrote.
+    """
+    return schema_problems(profile, kind, "asean", root)
 
 
 def check_asean(
@@ -140,8 +158,7 @@ def to_asean(
         sender_country=etree.XSLT.strparam(sender_country),
         sender_agency=etree.XSLT.strparam(sender_agency),
     )
-    document = etree.tostring(result, xml_declaration=True, encoding="UTF-8")
-    return Translation(document=document, losses=losses)
+    return Translation(side="asean", root=result.getroot(), losses=losses)
 
 
 def to_national(profile: Profile, kind: MessageKind, root: Any, *, now: float) -> Translation:
@@ -151,12 +168,10 @@ def to_national(profile: Profile, kind: MessageKind, root: Any, *, now: float) -
     content: Any = result.getroot()
     if content is None:
         problem = Problem(rule="TRANSLATION", message=f"the document is not a {kind.name}")
-        return Translation(document=b"", problems=(problem,), losses=losses)
+        return Translation(side="national", root=None, problems=(problem,), losses=losses)
     problems = schema_problems(profile, kind, "national", content)
     return Translation(
-        document=etree.tostring(content, encoding="UTF-8") if not problems else b"",
-        problems=problems,
-        losses=losses,
+        side="national", root=content if not problems else None, problems=problems, losses=losses
     )
 
 
@@ -187,17 +202,48 @@ def _loss_problems(profile: Profile, kind: MessageKind, side: str, found: Survey
         )
 
 
-def business_digest(profile: Profile, kind: MessageKind, root: Any) -> str:
+def business_digest(profile: Profile, kind: MessageKind, root: Any, written: bytes) -> str:
     """SHA-256 (lower-case hex) of a document's content without what a re-transmission changes.
 
-    Left out are the signature and every header value (function, type, exchange reference, envelope): they are
-    taken out of the tree itself, so this is the last thing to be asked of it.
+    Left out are the signature and every header value (function, type, exchange reference, envelope).
+    written: the exclusive canonical form of the root.
     """
+    for element in _headers(profile, kind, root):
+        text = _leaf_as_written(element)
+        if text is None or written.count(text) != 1:
+            return _digest_of_the_rest(profile, kind, root)
+        written = written.replace(text, b"")
+    return hashlib.sha256(written).hexdigest()
+
+
+def _headers(profile: Profile, kind: MessageKind, root: Any) -> list[Any]:
+    """The elements that are no content."""
     headers = profile.compiled().inspections["asean", kind.name].headers
     found: Any = headers(root) if headers is not None else ()
-    for element in (*root.findall(_SIGNATURE), *found):
+    return [*root.iterchildren(_SIGNATURE), *found]
+
+
+def _leaf_as_written(element: Any) -> bytes | None:
+    """How a canonical form writes an element of one text; None where that takes more than its name to say."""
+    parent = element.getparent()
+    tag = element.tag
+    namespace, brace, name = tag.rpartition("}")
+    if len(element) or element.keys() or element.tail:
+        return None
+    prefix = element.prefix
+    if parent.prefix != prefix or parent.tag.rpartition("}")[0] != namespace:
+        return None  # it declares its own namespace
+    if prefix is not None:
+        name = f"{prefix}:{name}"
+    return f"<{name}>{escape_text(element.text or '')}</{name}>".encode()
+
+
+def _digest_of_the_rest(profile: Profile, kind: MessageKind, root: Any) -> str:
+    """The same digest by taking the elements out of a copy of the tree."""
+    copy = deepcopy(root)
+    for element in _headers(profile, kind, copy):
         element.getparent().remove(element)
-    return hashlib.sha256(canonical(root)).hexdigest()
+    return hashlib.sha256(canonical(copy)).hexdigest()
 
 
 def technical_error(

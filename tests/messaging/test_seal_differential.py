@@ -14,6 +14,7 @@ from lxml import etree
 from signxml.exceptions import SignXMLException
 from signxml.verifier import SignatureConfiguration, XMLVerifier
 
+from asw_gateway.messaging import seal as seal_module
 from asw_gateway.messaging.faults import RemoteFault
 from asw_gateway.messaging.seal import check_seal, seal
 from asw_gateway.messaging.xml import canonical
@@ -103,6 +104,20 @@ def test_what_we_accept_signxml_and_xmlsec_accept(case):
     if accepted is not None:
         assert by_signxml(document, signer) == accepted
         assert by_xmlsec(document, signer)
+
+
+@given(damaged())
+@settings(max_examples=300, deadline=None)
+def test_what_the_short_way_accepts_the_long_way_accepts(case):
+    algorithm, document = case
+    signer = identity("seal", algorithm)
+    for each in (document, SEALED[algorithm]):
+        short = seal_module._check_as_written(each, (signer.certificate,), NOW)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(seal_module, "_check_as_written", lambda *_: None)
+            long = ours(each, signer)
+        assert short is None or short.document == long
+    assert short is not None
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter
 from datetime import date
@@ -16,9 +17,16 @@ from lxml import (
     isoschematron,  # type: ignore[attr-defined]
 )
 
-from asw_gateway.messaging.xml import parse
+from asw_gateway.messaging.xml import canonical, parse
 from asw_gateway.translation.checks import value_problems, values_hold
-from asw_gateway.translation.convert import to_asean
+from asw_gateway.translation.convert import (
+    _headers,
+    business_digest,
+    check_asean,
+    check_national,
+    check_translation,
+    to_asean,
+)
 from asw_gateway.translation.generation import national_document
 from asw_gateway.translation.kind import MessageKind
 from asw_gateway.translation.profile import Profile
@@ -95,6 +103,40 @@ def test_values_hold_exactly_where_the_walk_finds_no_fault(
     problems = value_problems(profile, kind, side, found, DAY)
     if holds or not found.losses:  # a second element where one may stand is lost to the walk
         assert holds == (problems == ()), problems
+
+
+@MANY
+@given(st.integers(0, 2**32), st.sampled_from(KINDS))
+def test_what_comes_of_good_national_values_is_good(seed: int, chosen: tuple[str, str]) -> None:
+    """The sender checks the values of the national form only; the receiver finds nothing more."""
+    chance = random.Random(seed)
+    profile, kind, forms = documents(chosen, chance)
+    content = mutate(forms["national"], chance, most=2)
+    if check_national(profile, kind, content) != ():
+        return
+    there = to_asean(profile, kind, content, functional_reference="R", now=0, sender_country="VN")
+    found = check_asean(profile, kind, parse(there.document))
+    assert found == check_translation(profile, kind, there.root)
+    assert [problem for problem in found if problem.rule != "XSD"] == []
+
+
+@MANY
+@given(st.integers(0, 2**32), st.sampled_from(KINDS))
+def test_a_business_digest_is_that_of_the_tree_without_its_headers(
+    seed: int, chosen: tuple[str, str]
+) -> None:
+    chance = random.Random(seed)
+    profile, kind, forms = documents(chosen, chance)
+    root = mutate(forms["asean"], chance, most=2)
+    if chance.random() < 0.3:
+        prefixed = canonical(root).replace(b'<MetaData xmlns="', b'<m:MetaData xmlns="urn:m" xmlns:m="')
+        root = parse(prefixed.replace(b"</MetaData>", b"</m:MetaData>"))
+    written = canonical(root)
+    found = business_digest(profile, kind, root, written)
+    assert canonical(root) == written
+    for element in _headers(profile, kind, root):
+        element.getparent().remove(element)
+    assert found == hashlib.sha256(canonical(root)).hexdigest()
 
 
 @cache
