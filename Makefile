@@ -3,6 +3,7 @@
 # make test    everything CI runs: lint, types, tests
 # make lint | types | pytest | conformance | wheel | clean
 # make chaos   gateways killed, cut off and starved on both engines, then counted (make chaos ARGS=--quick)
+# make fuzz    the receiver and its parsers, coverage-guided, 10 s a target (make fuzz ARGS="--seconds 60")
 # make interop   our daemon against phase4, which is not ours (Java 17, Maven)
 #
 # Each ends with one line that a script can read.
@@ -13,10 +14,10 @@ PY = $(VENV)/bin/python
 STAMP = $(VENV)/installed-by-make
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help demo run test lint types pytest conformance wheel interop chaos bench install clean
+.PHONY: help demo run test lint types pytest conformance wheel interop fuzz chaos bench install clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -6
+	@sed -n 's/^# //p' Makefile | head -7
 
 # --- set-up: nothing but Python, make and a package index -----------------------------------------------
 
@@ -61,6 +62,12 @@ chaos: $(STAMP)
 
 interop: $(STAMP)
 	@$(PY) -m interop.run
+
+# Needs atheris, which has wheels for some platforms only; without it says so and ends with 2.
+fuzz: $(STAMP)
+	@$(PY) -c 'import atheris' 2>/dev/null || \
+	  $(PY) -m pip install --quiet --disable-pip-version-check ".[fuzz]" 2>/dev/null || true
+	@$(PY) -m tests.fuzz.run $(ARGS)
 
 # The 36 assertions of the eDelivery AS4 Common Profile over real sockets; evidence in build/conformance.
 conformance: $(STAMP)
