@@ -6,8 +6,6 @@ Every refusal is a :class:`RemoteFault` with the EBMS code and a bounded reason 
 
 from __future__ import annotations
 
-from typing import cast
-
 from attrs import field, frozen
 from lxml import etree
 
@@ -49,8 +47,7 @@ class ReceivedEnvelope:
     """Text of a SOAP fault in the body, for answers only."""
 
 
-_IDENTIFIED = etree.XPath("//*[@wsu:Id or @Id or @ID or @id or @xml:id]", namespaces={"wsu": ns.WSU})
-_ID_NAMES = (f"{{{ns.WSU}}}Id", "Id", "ID", "id", f"{{{ns.XML}}}id")
+_ID_NAMES = frozenset((f"{{{ns.WSU}}}Id", "Id", "ID", "id", f"{{{ns.XML}}}id"))
 _INSTRUCTION = etree.XPath("boolean(//processing-instruction())")
 
 
@@ -141,13 +138,11 @@ def _fault_reason(body: etree._Element) -> str | None:
 
 def _by_identifier(root: etree._Element) -> dict[str, etree._Element]:
     identified: dict[str, etree._Element] = {}
-    found = cast(list[etree._Element], _IDENTIFIED(root))
-    for element in found:
-        for name in _ID_NAMES:
-            value = element.get(name)
-            if value is None:
+    for element in root.iter():
+        for name, value in element.items():
+            if name not in _ID_NAMES:
                 continue
             if value in identified:
                 raise RemoteFault("EBMS:0101", "duplicate_id", "an identifier attribute is used twice")
-            identified[value] = element
+            identified[str(value)] = element
     return identified

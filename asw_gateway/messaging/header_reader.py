@@ -18,6 +18,9 @@ from asw_gateway.messaging.message import CONTENT_ID_PATTERN, MessageProperty, P
 from asw_gateway.messaging.values import PartyId
 
 _EB = f"{{{ns.EB}}}"
+_DS = f"{{{ns.DS}}}"
+_NON_REPUDIATION = f"{{{ns.EBBP}}}NonRepudiationInformation"
+_PART_NON_REPUDIATION = f"{{{ns.EBBP}}}MessagePartNRInformation"
 _CHARACTER_SET = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,79}")
 _XML_SPACE = " \t\r\n"
 
@@ -106,14 +109,14 @@ def read_signal_message(unit: etree._Element) -> ReceivedReceipt | ReceivedError
 
 
 def _receipt_digests(receipt: etree._Element) -> Iterator[tuple[str, str]]:
-    ebbp, ds = f"{{{ns.EBBP}}}", f"{{{ns.DS}}}"
-    for reference in receipt.iterfind(
-        f"{ebbp}NonRepudiationInformation/{ebbp}MessagePartNRInformation/{ds}Reference"
-    ):
-        method = reference.find(ds + "DigestMethod")
-        if method is None or method.get("Algorithm") != ns.SHA256:
-            raise RemoteFault("EBMS:0302", "weak_algorithm", "a receipt digest is not SHA-256")
-        yield reference.get("URI", ""), "".join((reference.findtext(ds + "DigestValue") or "").split())
+    for information in receipt.iterchildren(_NON_REPUDIATION):
+        for part in information.iterchildren(_PART_NON_REPUDIATION):
+            for reference in part.iterchildren(_DS + "Reference"):
+                method = next(reference.iterchildren(_DS + "DigestMethod"), None)
+                if method is None or method.get("Algorithm") != ns.SHA256:
+                    raise RemoteFault("EBMS:0302", "weak_algorithm", "a receipt digest is not SHA-256")
+                value = next(reference.iterchildren(_DS + "DigestValue"), None)
+                yield reference.get("URI", ""), "" if value is None else "".join((value.text or "").split())
 
 
 def _error(element: etree._Element) -> EbmsError:

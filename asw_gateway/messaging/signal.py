@@ -50,6 +50,7 @@ __all__ = [
 ]
 
 CONTENT_TYPE = f"{ns.SOAP_MIME_TYPE}; charset=UTF-8"
+_HEADER_PREFIXES = ("S12", "eb", "ebbp", "wsu")
 ANSWER_LIMITS = Limits(
     max_message_bytes=1_000_000, max_parts=1, max_part_bytes=1_000_000, max_header_bytes=1_000_000
 )
@@ -122,10 +123,10 @@ def build_receipt(
         "</ebbp:NonRepudiationInformation>"
         "</eb:Receipt></eb:SignalMessage>"
     )
-    # The references come from a stranger's serialiser: sign what is parsed back, not what we believe we
-    # wrote.
-    canonical_messaging = canonical(parse(messaging.encode())).decode("utf-8")
-    return _signal(canonical_messaging, writer.EMPTY_BODY, identity, pmode)
+    if any(f' xmlns:{prefix}="' in information for prefix in _HEADER_PREFIXES):
+        # A stranger's reference that declares a prefix of ours again has another canonical form in here.
+        messaging = canonical(parse(messaging.encode())).decode("utf-8")
+    return _signal(messaging, writer.EMPTY_BODY, identity, pmode)
 
 
 def build_error(

@@ -19,7 +19,7 @@ def bounded_text(longest: int = MAX_TEXT_CHARS, *, shortest: int = 1) -> Callabl
     def check(instance: object, attribute: Any, value: str) -> None:
         if not isinstance(value, str) or not shortest <= len(value) <= longest:
             raise ValueError(f"{attribute.name} must be {shortest} to {longest} characters")
-        if _CONTROL.search(value) is not None:
+        if not value.isprintable() and _CONTROL.search(value) is not None:
             raise ValueError(f"{attribute.name} must not contain control characters")
 
     return check

@@ -129,7 +129,7 @@ def digest(data: bytes) -> str:
 
 def escape_text(text: str) -> str:
     """Element content in canonical escaping; raises :class:`LocalFault` for characters XML cannot carry."""
-    if _TEXT_TROUBLE.search(text) is None:
+    if _is_plain(text) or _TEXT_TROUBLE.search(text) is None:
         return text
     _refuse_illegal(text)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#xD;")
@@ -137,11 +137,23 @@ def escape_text(text: str) -> str:
 
 def escape_attribute(text: str) -> str:
     """Attribute value in canonical escaping; raises :class:`LocalFault` for characters XML cannot carry."""
-    if _ATTRIBUTE_TROUBLE.search(text) is None:
+    if _is_plain(text) or _ATTRIBUTE_TROUBLE.search(text) is None:
         return text
     _refuse_illegal(text)
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
     return text.replace("\t", "&#x9;").replace("\n", "&#xA;").replace("\r", "&#xD;")
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text plainly needs no escaping; most do not, and this asks less than the expressions do."""
+    return (
+        text.isascii()
+        and text.isprintable()
+        and "&" not in text
+        and "<" not in text
+        and ">" not in text
+        and '"' not in text
+    )
 
 
 def _refuse_illegal(text: str) -> None:

@@ -25,6 +25,10 @@ SEND_DATE = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}(\.\d{3})?")
 _ESCAPES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&"))
 _ONE_TEXT = 200_000
 
+#: The children of an element by name.
+Children = dict[Any, list[Any]]
+_NOTHING: Children = {}
+
 
 @define
 class _Reader:
@@ -47,31 +51,33 @@ class _Reader:
             )
         )
 
-    def child(self, parent: Any, name: str, path: str, code: str = "ERR00_CODE") -> Any:
-        found = parent.findall(name) if parent is not None else []
+    def child(self, parent: Children, name: str, path: str, code: str = "ERR00_CODE") -> Any:
+        found = parent.get(name)
+        if found is None:
+            if parent is not _NOTHING:
+                self.fault(f"{path}/{name}", f"{name} is missing", f"thiếu {name}", code=code)
+            return None
+        self.once(found, name, path)
+        return found[0]
+
+    def once(self, found: list[Any], name: str, path: str) -> None:
         if len(found) > 1:
             self.fault(
                 f"{path}/{name}", f"{name} is given {len(found)} times", f"{name} xuất hiện {len(found)} lần"
             )
-        if found:
-            return found[0]
-        if parent is not None:
-            self.fault(f"{path}/{name}", f"{name} is missing", f"thiếu {name}", code=code)
-        return None
 
-    def text(self, parent: Any, name: str, path: str, limit: int, *, needed: bool = True) -> str:
-        if parent is None:
-            return ""
-        found = parent.findall(name)
-        value = (found[0].text or "").strip() if found else ""
-        where = f"{path}/{name}"
-        if len(found) > 1:
-            self.fault(where, f"{name} is given {len(found)} times", f"{name} xuất hiện {len(found)} lần")
-        if not value and needed:
-            self.fault(where, f"{name} is missing", f"thiếu {name}")
+    def text(self, parent: Children, name: str, path: str, limit: int, *, needed: bool = True) -> str:
+        found = parent.get(name)
+        if found is None:
+            value = ""
+        else:
+            self.once(found, name, path)
+            value = (found[0].text or "").strip()
+        if not value and needed and parent is not _NOTHING:
+            self.fault(f"{path}/{name}", f"{name} is missing", f"thiếu {name}")
         if len(value) > limit:
             self.fault(
-                where,
+                f"{path}/{name}",
                 f"{name} has {len(value)} characters, at most {limit} are allowed",
                 f"{name} có {len(value)} ký tự, tối đa {limit}",
                 value,
@@ -79,19 +85,30 @@ class _Reader:
         return value
 
 
+def _children(element: Any) -> Children:
+    """The children of an element by name, in any order (T3); nothing of an element that is not there."""
+    if element is None:
+        return _NOTHING
+    found: Children = {}
+    for child in element:
+        found.setdefault(child.tag, []).append(child)
+    return found
+
+
 def read_envelope(data: bytes, max_bytes: int) -> Envelope:
     """The Envelope in `data`; raises EnvelopeFault with every problem (ERR00, ERR02, ERR03)."""
     reader = _Reader()
     root = _root(data, max_bytes, reader)
-    header = reader.child(root, "Header", "Envelope")
+    top = _children(root)
+    header = _children(reader.child(top, "Header", "Envelope"))
     path = "Envelope/Header"
-    reference = reader.child(header, "Reference", path)
+    reference = _children(reader.child(header, "Reference", path))
     version = reader.text(reference, "version", f"{path}/Reference", 50, needed=False)
     message_id = reader.text(reference, "messageId", f"{path}/Reference", 36)
     sender = _organisation(reader, reader.child(header, "From", path), f"{path}/From")
     recipient = _organisation(reader, reader.child(header, "To", path), f"{path}/To")
     subject = _subject(reader, reader.child(header, "Subject", path, code="ERR03_CODE"), f"{path}/Subject")
-    body = reader.child(root, "Body", "Envelope")
+    body = _children(reader.child(top, "Body", "Envelope"))
     content = reader.child(body, "Content", "Envelope/Body", code="ERR05_CODE")
     element = content[0] if content is not None and len(content) else None
     if content is not None and len(content) > 1 and element is not None and element.tag != "ReceiveDate":
@@ -112,7 +129,7 @@ def read_envelope(data: bytes, max_bytes: int) -> Envelope:
         content=element,
         header_signature=reader.text(header, "Signature", path, _ONE_TEXT, needed=False),
         body_signature=reader.text(body, "Signature", "Envelope/Body", _ONE_TEXT, needed=False),
-        system_signature=reader.text(root, "SystemSignature", "Envelope", _ONE_TEXT, needed=False),
+        system_signature=reader.text(top, "SystemSignature", "Envelope", _ONE_TEXT, needed=False),
         raw_digest=hashlib.sha256(data).hexdigest(),
         notes=tuple(reader.notes),
     )
@@ -159,34 +176,36 @@ def _root(data: bytes, max_bytes: int, reader: _Reader) -> Any:
 def _organisation(reader: _Reader, element: Any, path: str) -> Organisation | None:
     if element is None:
         return None
+    given = _children(element)
     return Organisation(
-        name=reader.text(element, "name", path, 255),
-        identity=reader.text(element, "identity", path, 255),
-        country_code=reader.text(element, "countryCode", path, 2),
-        ministry_code=reader.text(element, "ministryCode", path, 20),
-        organization_code=reader.text(element, "organizationCode", path, 20),
-        unit_code=reader.text(element, "unitCode", path, 20, needed=False),
+        name=reader.text(given, "name", path, 255),
+        identity=reader.text(given, "identity", path, 255),
+        country_code=reader.text(given, "countryCode", path, 2),
+        ministry_code=reader.text(given, "ministryCode", path, 20),
+        organization_code=reader.text(given, "organizationCode", path, 20),
+        unit_code=reader.text(given, "unitCode", path, 20, needed=False),
     )
 
 
 def _subject(reader: _Reader, element: Any, path: str) -> Subject | None:
     if element is None:
         return None
-    procedure = reader.text(element, "documentType", path, 100)
+    given = _children(element)
+    procedure = reader.text(given, "documentType", path, 100)
     if "&amp;" in procedure:
         procedure = procedure.replace("&amp;", "&")
         reader.notes.append("documentType was escaped twice")
-    send_date = reader.text(element, "sendDate", path, 23)
+    send_date = reader.text(given, "sendDate", path, 23)
     sent_at = _sent_at(reader, send_date, f"{path}/sendDate")
-    pre_year = reader.text(element, "preDocumentYear", path, 5, needed=False)
+    pre_year = reader.text(given, "preDocumentYear", path, 5, needed=False)
     return Subject(
         document_type=procedure,
-        type=reader.text(element, "type", path, 3),
-        function=reader.text(element, "function", path, 3),
-        reference=reader.text(element, "reference", path, 35),
-        document_year=_year(reader, reader.text(element, "documentYear", path, 5), f"{path}/documentYear")
+        type=reader.text(given, "type", path, 3),
+        function=reader.text(given, "function", path, 3),
+        reference=reader.text(given, "reference", path, 35),
+        document_year=_year(reader, reader.text(given, "documentYear", path, 5), f"{path}/documentYear")
         or 0,
-        pre_reference=reader.text(element, "preReference", path, 35),
+        pre_reference=reader.text(given, "preReference", path, 35),
         pre_document_year=_year(reader, pre_year, f"{path}/preDocumentYear"),
         send_date=send_date,
         sent_at=sent_at,

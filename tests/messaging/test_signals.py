@@ -16,6 +16,7 @@ from asw_gateway.messaging.packing import pack
 from asw_gateway.messaging.pmode import Limits
 from asw_gateway.messaging.signal import ErrorSignal, build_error, build_receipt, read_signal
 from asw_gateway.messaging.unpacking import unpack, verify
+from asw_gateway.messaging.verification import ReceivedReference
 from asw_gateway.messaging.xml import canonical, parse
 from tests.messaging.material import (
     MESSAGE_ID,
@@ -53,6 +54,24 @@ def refused(body, **context):
     assert caught.value.code == "EBMS:0302"
     assert caught.value.ref_to_message_id == MESSAGE_ID
     return caught.value.reason
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<ds:Transforms/>",
+        f'<eb:x xmlns:eb="{ns.EB}"/>',
+        f'<S12:x xmlns:S12="{ns.SOAP}" S12:y="&quot; xmlns:eb=&quot;"/>',
+        '<eb:x xmlns:eb="urn:other"><x xmlns="urn:x"/></eb:x>',
+        f'<x xmlns="{ns.EBBP}"><ebbp:y xmlns:ebbp="{ns.EBBP}"/></x>',
+    ],
+)
+def test_a_receipt_is_signed_in_canonical_form_whatever_its_references_declare(inside):
+    element = parse(f'<ds:Reference xmlns:ds="{ns.DS}" URI="#a">{inside}</ds:Reference>'.encode())
+    message = evolve(verified(), references=(ReceivedReference(element=element, uri="#a", digest="x"),))
+    body = build_receipt(message, message_id="r@th", now=NOW, identity=identity("th")).body
+    header = parse(body).find(f"{{{ns.SOAP}}}Header/{{{ns.EB}}}Messaging")
+    assert canonical(header) in body
 
 
 def error(fault=None, signer="th"):
