@@ -44,6 +44,7 @@ def check_profile(
                     MANIFEST, _line_of(files, "name"), f"name must be {name}, as the folder is called"
                 )
             )
+        problems += _idle(profile, files)
         problems += _unmapped(profile)
     if examples is not None:
         problems += _examples(profile, examples, rules)
@@ -142,6 +143,16 @@ def _rules(
             if rule not in listed
         ]
     return {example: row.line for row in rows for example in row.examples}
+
+
+def _idle(profile: Profile, own: Mapping[str, bytes]) -> Iterator[FileProblem]:
+    """Rows of the profile's own tables that no message uses; shared tables have rows for all profiles."""
+    for row in profile.rows:
+        if row.file in own and not any(row.applies_to(kind) for kind in profile.kinds):
+            root = row.national[0].name if row.national else row.asean[0].name
+            kinds = f" of the kinds {' '.join(row.kinds)}" if row.kinds else ""
+            message = f"no kind{kinds} has the root {root}: this row is never used"
+            yield FileProblem(row.file, row.line, message)
 
 
 def _unmapped(profile: Profile) -> Iterator[FileProblem]:

@@ -177,7 +177,8 @@ def _declarations(
             if tree is None:
                 continue
             if root not in tree.roots:
-                problems.append(FileProblem(file, 0, f"kind {kind.name}: no element {root} is declared"))
+                message = f"kind {kind.name}: {file} declares no element {root}"
+                problems.append(FileProblem(MANIFEST, 0, message))
                 continue
             found[side][kind.name] = tree.roots[root]
     return found

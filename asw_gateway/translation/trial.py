@@ -17,6 +17,7 @@ from attrs import field, frozen
 from asw_gateway.messaging.xml import XmlFault, canonical, parse
 
 from .convert import apply_rules, check_asean, check_national, to_asean, to_national
+from .document_difference import first_difference
 from .generation import Chance, national_document, paths
 from .kind import MessageKind
 from .problem import Problem, blocking
@@ -121,7 +122,8 @@ def _from_national(
     if asean is None:
         return ["asean.xml is missing: the national document can be translated"]
     if canonical(parse(there.document)) != canonical(asean):
-        return ["the national document translates into another ASEAN document than asean.xml"]
+        where = first_difference(parse(there.document), asean)
+        return [f"the national document translates into another ASEAN document than asean.xml: {where}"]
     return []
 
 
@@ -158,7 +160,8 @@ def _from_asean(
     if national is None:
         return ["national.xml is missing: the ASEAN document can be translated"]
     if canonical(parse(back.document)) != canonical(national):
-        return ["the ASEAN document translates into another national document than national.xml"]
+        where = first_difference(parse(back.document), national)
+        return [f"the ASEAN document translates into another national document than national.xml: {where}"]
     return []
 
 

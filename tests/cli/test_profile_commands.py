@@ -104,6 +104,8 @@ def test_check_names_file_and_line_of_mistakes_in_every_file(phyto: Path) -> Non
         ("declaration.xsd", 'type="t:an512"', 'type="t:an513"', "an513", "an513"),
         ("national.xsd", "</xs:schema>", "</xs:scheme>", "</xs:scheme>", "well-formed"),
         ("rules.sch", 'diagnostics="P-07.1.vi"', "", 'P-07.1"', "Vietnamese sentence is missing"),
+        ("profile.toml", '"Phyto"', '"Phyta"', 'name = "certificate"', "declares no element Phyta"),
+        ("mapping.csv", "intended-use,Phyto/", "intended-use,Phyta/", "Phyta", "row is never used"),
         ("rules.csv", "P-02,error,document", "P-02,error,outside", 'P-02.1"', "has no row of kind document"),
         ("rules.csv", "example:bad-p03-numbering", "example:bad-p03", "bad-p03", "no example bad-p03"),
     ],
@@ -143,6 +145,7 @@ def test_the_trial_of_one_profile_notices_what_is_not_as_its_example_says(phyto:
     result = aswctl("profile", "test", "--quick", phyto)
     assert result.exit_code == 1
     assert "e-phyto-1.0/examples/good-fruit: the national document translates into another" in result.output
+    assert "GoodsMeasure/NetNetWeightMeasure: 12500 where 12501 is expected" in result.output
     assert "expected problem did not come: side asean, rule P-99" in result.output
     assert "rule P-01: no example breaks it" in result.output
     assert re.search(r"rules covered: all but 1 \(.*, [1-9]\d* differences$", result.output.splitlines()[-1])
