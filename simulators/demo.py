@@ -18,10 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
-from simulators.checker import Report, check, read_run
+from simulators.checker import check
 from simulators.facts import RECEIPTED
 from simulators.processes import ProcessTrouble
 from simulators.progress import Progress, make_progress
+from simulators.records import read_run
+from simulators.report import Report
 from simulators.traffic import PARTNER_CODE, Posted, Traffic
 from simulators.watch import Document, Watch
 from simulators.world import REPOSITORY, World

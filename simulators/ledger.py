@@ -3,7 +3,8 @@
 A line is `{"at": <UTC epoch seconds>, "party": "VN", "event": "…", …}`.  Events and their fields:
 
     started        pid
-    planned        message_id document_type type function number destination status sha256 file
+    planned        message_id document_type type function number destination status replaces sha256 digest
+                   file
     attempt        message_id attempt
     answer         message_id function ("99" | "00") http_status errors (list of [code, text])
     no-answer      message_id reason

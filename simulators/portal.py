@@ -206,6 +206,7 @@ class PortalSimulator:
                     status=facts.status,
                     replaces=facts.replaces,
                     sha256=hashlib.sha256(envelope).hexdigest(),
+                    digest=facts.digest,
                     file=path.name,
                 )
             found.append(waiting)

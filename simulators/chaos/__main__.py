@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from simulators.chaos.processes import COMMITS
 from simulators.chaos.run import Aim, Run
 from simulators.chaos.verdict import Verdict, together
 from simulators.processes import ProcessTrouble
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     aim = (
         QUICK
         if chosen.quick
-        else Aim(seconds=chosen.minutes * 60, faults=LEAST_FAULTS, messages=LEAST_MESSAGES)
+        else Aim(seconds=chosen.minutes * 60, faults=LEAST_FAULTS, messages=LEAST_MESSAGES, every_commit=True)
     )
     engines = ENGINES if chosen.engine == "both" else (chosen.engine,)
     print(f"chaos: seed={seed} engines={','.join(engines)} at most {aim.seconds:g} s each", flush=True)
@@ -53,7 +54,8 @@ def main(arguments: Sequence[str]) -> int:
         _tell(verdicts[-1])
     total = together(verdicts)
     print(f"chaos: {total.counts()}", flush=True)
-    good = all(each.zeros and each.enough(aim.faults, aim.messages) for each in verdicts)
+    commits = len(COMMITS) if aim.every_commit else 0
+    good = all(each.zeros and each.enough(aim.faults, aim.messages, commits=commits) for each in verdicts)
     return 0 if good else 1
 
 
@@ -62,6 +64,9 @@ def _tell(verdict: Verdict) -> None:
         print(f"  {sentence}")
     kinds = ", ".join(f"{kind} {many}" for kind, many in verdict.faults.most_common())
     print(f"  {kinds}")
+    if verdict.reasons:
+        told = ", ".join(f"{reason} {many}" for reason, many in verdict.reasons.most_common())
+        print(f"  refused or failed: {told}")
     print(verdict.line(), flush=True)
 
 

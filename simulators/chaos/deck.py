@@ -41,7 +41,7 @@ def deck(engine: str) -> list[Card]:
 
 CARDS = (
     Card(kind="kill gateway", many=3, play=kill_gateway),
-    Card(kind="kill at commit", many=5, play=kill_at_commit),
+    Card(kind="kill at commit", many=7, play=kill_at_commit),
     Card(kind="kill while sending", many=1, play=kill_while_sending),
     Card(kind="kill portal", many=2, play=kill_portal),
     Card(kind="kill PostgreSQL", many=1, play=kill_server, engines=("postgresql",)),

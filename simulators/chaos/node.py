@@ -16,6 +16,8 @@ from simulators.processes import Process
 from simulators.world_files import Site
 
 START_SECONDS = 60.0
+DATABASE_AWAY = (b"cannot open postgresql", b"the database refused: ")
+"""What a start says that finds no database."""
 DOWN, STARTING, READY = "down", "starting", "ready"
 
 
@@ -31,7 +33,8 @@ class Node:
     """A gateway process of a pair.
 
     `state` is what the run knows: down, starting, ready.  `aimed`: at which commit it is to die; until
-    `excused_until` what it lives on is away, so that a start may end by itself.
+    `excused_until` the database is away, so that a start may end by itself if it says just that.  `excused`
+    counts those.
     """
 
     name: str
@@ -44,8 +47,10 @@ class Node:
     excused_until: float = 0.0
     back_at: float | None = None
     starts: int = 0
+    excused: int = 0
     _started_at: float = field(default=0.0)
     _asked_at: float = field(default=0.0)
+    _log_began: int = field(default=0)
 
     @property
     def crash_file(self) -> Path:
@@ -66,6 +71,7 @@ class Node:
 
     def start(self) -> None:
         self.crash_file.unlink(missing_ok=True)
+        self._log_began = self.process.log.stat().st_size if self.process.log.exists() else 0
         self.process.start()
         self.starts += 1
         self.state, self.aimed, self.back_at = STARTING, "", None
@@ -87,10 +93,7 @@ class Node:
                 self.start()
             return ""
         if not self.process.running:
-            status, was = self.process.exit_status, self.state
-            expected = self.aimed or (was == STARTING and now < self.excused_until)
-            self.gone(back_in=1.0)
-            return "" if expected else f"{self.name} ended by itself with status {status} while {was}"
+            return self._ended(now)
         if self.state == STARTING and now - self._asked_at > 0.3:
             self._asked_at = now
             if self.answers_ready():
@@ -99,6 +102,26 @@ class Node:
                 self.kill(back_in=0.0)
                 return f"{self.name} was not ready {START_SECONDS:g} s after its start"
         return ""
+
+    def _ended(self, now: float) -> str:
+        """Nobody killed it: it did so itself where it was to, or it could not open its database, or else."""
+        status, was = self.process.exit_status, self.state
+        killed_itself = bool(self.aimed) and status == -signal.SIGKILL and not self.crash_file.exists()
+        could_not_open = was == STARTING and status == 1 and self._said(DATABASE_AWAY)
+        self.gone(back_in=1.0)
+        if killed_itself:
+            return ""
+        if could_not_open and now < self.excused_until:
+            self.excused += 1
+            return ""
+        return f"{self.name} ended by itself with status {status} while {was}"
+
+    def _said(self, sentences: tuple[bytes, ...]) -> bool:
+        """Whether one of these stands in its log since it was started."""
+        with self.process.log.open("rb") as log:
+            log.seek(self._log_began)
+            text = log.read()
+        return any(sentence in text for sentence in sentences)
 
     def answers_ready(self) -> bool:
         try:

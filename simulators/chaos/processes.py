@@ -11,6 +11,7 @@ from simulators.chaos.table import Table, any_party, excuse_starts, ready_node
 
 AIMED = (
     "outbound.submitted",
+    "outbound.rejected",
     "outbound.queued",
     "outbound.delivered",
     "inbound.received",
@@ -19,10 +20,14 @@ AIMED = (
     "inbound.acknowledged",
     "feed.acknowledged",
     "document.RCV",
+    "document.VAL",
+    "document.RPL",
     "document.CAN",
     "document.UTL",
+    "document.REJ",
 )
-"""Journal events at whose commit a gateway is killed, before it and after it."""
+"""Journal events at whose commit a gateway is killed: every change of state that the run's traffic brings."""
+COMMITS = frozenset((moment, event) for event in AIMED for moment in ("before", "after"))
 AIM_SECONDS = 12.0
 TAKE_OVER_SECONDS = 4.0 + LEASE_SECONDS + 10.0
 """The longest send, the lease, and the interval at which leases are looked at."""
@@ -44,7 +49,7 @@ def kill_at_commit(table: Table) -> bool:
     if node is None or node.crash_file.exists():
         return False
     if not table.aims:  # every one of them, before any comes again
-        table.aims = [(moment, event) for event in AIMED for moment in ("before", "after")]
+        table.aims = sorted(COMMITS)
         table.random.shuffle(table.aims)
     moment, event = table.aims.pop()
     node.crash_at(moment, event)
@@ -54,6 +59,7 @@ def kill_at_commit(table: Table) -> bool:
         if not node.crash_file.exists():
             node.process.wait_stopped(timeout_seconds=2)
             node.gone(back_in=table.random.uniform(0.1, 1.5))
+            table.commits.add((moment, event))
             table.count("kill at commit", node.name, commit=f"{moment} {event}")
         elif node.process.running and time.monotonic() < until:
             table.later(0.1, lambda: look(until))
@@ -109,9 +115,10 @@ def _server_back(table: Table, server: Server) -> None:
     server.start()
 
     def look(until: float) -> None:
+        excuse_starts(table)
         if server.answers():
-            excuse_starts(table)
-        elif time.monotonic() < until:
+            return
+        if time.monotonic() < until:
             table.later(0.2, lambda: look(until))
         else:
             table.complain("PostgreSQL did not come back")

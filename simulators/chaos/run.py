@@ -22,6 +22,7 @@ from twisted.internet.threads import blockingCallFromThread
 from simulators.chaos.deck import Card, deck
 from simulators.chaos.pair import Pair, make_pair
 from simulators.chaos.postgres import Server
+from simulators.chaos.processes import COMMITS
 from simulators.chaos.supply import supply
 from simulators.chaos.tally import Tally
 from simulators.chaos.verdict import Verdict, count_pairs, verify_chains
@@ -33,7 +34,10 @@ TICK_SECONDS = 0.05
 
 @frozen(kw_only=True)
 class Aim:
-    """What an engine has to reach, and in how many seconds altogether."""
+    """What an engine has to reach, and in how many seconds altogether.
+
+    every_commit: a gateway must have been killed before and after the commit of each change of state.
+    """
 
     seconds: float
     faults: int
@@ -41,6 +45,7 @@ class Aim:
     drain_seconds: float = 100.0
     fault_every_seconds: float = 1.3
     least_seconds: float = 0.0
+    every_commit: bool = False
 
     @property
     def fault_seconds(self) -> float:
@@ -67,6 +72,7 @@ class Run:
         self.server: Server | None = None
         self.helpers = ThreadPoolExecutor(2, thread_name_prefix="chaos")
         self.aims: list[tuple[str, str]] = []
+        self.commits: set[tuple[str, str]] = set()
         self.verdict = Verdict(engine=engine)
         self._directory = directory
         self._seed = seed
@@ -118,6 +124,8 @@ class Run:
             self._count()
         finally:
             self.verdict.seconds = time.monotonic() - self._began
+            self.verdict.commits = len(self.commits)
+            self.verdict.excused = sum(node.excused for pair in self.pairs for node in pair.nodes)
             self.helpers.shutdown(wait=True, cancel_futures=True)
             for link in [link for pair in self.pairs for link in pair.links]:
                 self._await(link.close)
@@ -201,6 +209,8 @@ class Run:
     def _over(self) -> bool:
         elapsed = time.monotonic() - self._began
         done = self.verdict.faults.total() >= self._aim.faults and self.crossed >= self._aim.messages
+        if self._aim.every_commit:
+            done = done and self.commits >= COMMITS
         long_enough = time.monotonic() - self._ready_at >= self._aim.least_seconds
         return elapsed >= self._aim.fault_seconds or (done and long_enough)
 

@@ -26,6 +26,7 @@ class Table(Protocol):
     server: Server | None
     helpers: ThreadPoolExecutor
     aims: list[tuple[str, str]]
+    commits: set[tuple[str, str]]
 
     def count(self, kind: str, target: str, **more: Any) -> None:
         """A fault has happened."""
@@ -51,7 +52,10 @@ def any_party(table: Table) -> tuple[Pair, Party]:
 
 
 def excuse_starts(table: Table) -> None:
-    """A gateway that starts while the server is away or recovers says so and ends; it is started again."""
+    """A gateway that starts while the server is away or recovers says so and ends; it is started again.
+
+    This excuses the end of the process and nothing else: no document is counted otherwise for it.
+    """
     for pair in table.pairs:
         for node in pair.nodes:
             node.excused_until = time.monotonic() + SERVER_AWAY_SECONDS

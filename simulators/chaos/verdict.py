@@ -9,45 +9,67 @@ from attrs import Factory, define
 
 from asw_gateway.store import journal
 from simulators.chaos.pair import Pair
+from simulators.chaos.processes import COMMITS
 from simulators.chaos.table import read_store
-from simulators.checker import Report, check, read_run
+from simulators.checker import check
+from simulators.records import read_run
+from simulators.report import Report
+
+SPOILING = (
+    "lost",
+    "duplicated",
+    "reordered",
+    "stray",
+    "altered",
+    "unfinished",
+    "refused",
+    "chain_breaks",
+)
+"""What must be zero.  All documents of a run are good ones, so that a gateway that refuses one is wrong."""
 
 
 @define(kw_only=True)
 class Verdict:
-    """One engine, or all.  complaints: everything that is wrong and not a count of documents."""
+    """One engine, or all.
+
+    commits: at how many of the commits that are aimed at a gateway was killed.  complaints: everything that
+    is wrong and not a count of documents.  excused: starts that ended while the
+    database was away.  reasons: why documents were refused or failed.
+    """
 
     engine: str
     seconds: float = 0.0
     faults: Counter[str] = Factory(Counter)
+    commits: int = 0
     messages: int = 0
     lost: int = 0
     duplicated: int = 0
     reordered: int = 0
     stray: int = 0
+    altered: int = 0
     unfinished: int = 0
+    refused: int = 0
     failed: int = 0
+    excused: int = 0
     journal_entries: int = 0
     chain_breaks: int = 0
     complaints: list[str] = Factory(list)
     findings: list[str] = Factory(list)
+    reasons: Counter[str] = Factory(Counter)
 
     @property
     def zeros(self) -> bool:
-        counts = (self.lost, self.duplicated, self.reordered, self.stray, self.unfinished, self.chain_breaks)
-        return not any(counts) and not self.complaints
+        return not (any(getattr(self, count) for count in SPOILING) or self.complaints)
 
-    def enough(self, faults: int, messages: int) -> bool:
-        return self.faults.total() >= faults and self.messages >= messages
+    def enough(self, faults: int, messages: int, *, commits: int = 0) -> bool:
+        return self.faults.total() >= faults and self.messages >= messages and self.commits >= commits
 
     def add(self, report: Report) -> None:
         self.messages += report.documents + report.responses
-        self.lost += report.lost
         self.duplicated += report.duplicates
-        self.reordered += report.reordered
-        self.stray += report.stray
-        self.unfinished += report.unfinished
-        self.failed += report.failed
+        for name in ("lost", "reordered", "stray", "altered", "unfinished", "refused", "failed"):
+            setattr(self, name, getattr(self, name) + getattr(report, name))
+        self.reasons += report.reasons
         self.findings += report.findings
 
     def counts(self) -> str:
@@ -60,7 +82,8 @@ class Verdict:
     def line(self) -> str:
         """What there is to say of one engine."""
         return (
-            f"chaos: {self.engine} {self.counts()} unfinished={self.unfinished} failed={self.failed} "
+            f"chaos: {self.engine} {self.counts()} altered={self.altered} unfinished={self.unfinished} "
+            f"commits={self.commits}/{len(COMMITS)} refused={self.refused} failed={self.failed} excused={self.excused} "
             f"complaints={len(self.complaints)} journal={self.journal_entries} seconds={self.seconds:.0f}"
         )
 
@@ -85,7 +108,7 @@ def together(verdicts: Sequence[Verdict]) -> Verdict:
     total = Verdict(engine="all")
     for verdict in verdicts:
         total.faults += verdict.faults
-        for name in ("messages", "lost", "duplicated", "reordered", "stray", "unfinished", "chain_breaks"):
+        for name in ("messages", *SPOILING):
             setattr(total, name, getattr(total, name) + getattr(verdict, name))
         total.complaints += verdict.complaints
     return total

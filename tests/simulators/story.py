@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from xml.sax.saxutils import escape
 
-from simulators.checker import PartyRecord
 from simulators.facts import read_facts
+from simulators.records import PartyRecord
 
 
 def envelope(
@@ -56,6 +56,7 @@ class Story:
         answer: str | None = "99",
         function: str = "01",
         status: str = "",
+        content: str = "",
     ) -> None:
         ledger = self.ledgers[party]
         ledger.append(
@@ -68,6 +69,7 @@ class Story:
                 "number": number,
                 "destination": to,
                 "status": status,
+                "digest": content,
             }
         )
         ledger.append({"event": "attempt", "message_id": message_id, "attempt": 1})

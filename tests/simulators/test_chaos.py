@@ -9,16 +9,17 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from simulators.chaos.deck import deck
-from simulators.chaos.node import write_whole
+from simulators.chaos.node import Node, write_whole
 from simulators.chaos.processes import AIMED
 from simulators.chaos.tally import Tally
 from simulators.chaos.verdict import Verdict, together
-from simulators.checker import Report
+from simulators.report import Report
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -138,7 +139,9 @@ def test_aimed_events_are_in_the_journals_words() -> None:
     assert set(AIMED) <= known
 
 
-@pytest.mark.parametrize("name", ["lost", "duplicates", "reordered", "stray", "unfinished"])
+@pytest.mark.parametrize(
+    "name", ["lost", "duplicates", "reordered", "stray", "altered", "unfinished", "refused"]
+)
 def test_anything_that_is_not_zero_spoils_the_verdict(name: str) -> None:
     verdict = Verdict(engine="sqlite")
     verdict.add(Report(documents=3, responses=2))
@@ -162,6 +165,72 @@ def test_enough_needs_faults_and_messages() -> None:
     verdict.faults["receipt lost"] = 1
     assert verdict.enough(200, 5000)
     assert not verdict.enough(200, 5001)
+    assert not verdict.enough(200, 5000, commits=1)
+
+
+class Ended:
+    """A process that has ended with a status, and what its log says."""
+
+    pid = None
+    running = False
+
+    def __init__(self, log: Path, status: int) -> None:
+        self.log = log
+        self.exit_status = status
+
+    def start(self) -> None:
+        with self.log.open("a") as log:
+            log.write("starting\n")
+
+
+def node_that_ended(directory: Path, status: int, *, before: str = "", said: str = "") -> Node:
+    """A node just started, whose process said something and ended."""
+    (directory / "gateway.log").write_text(before)
+    process: Any = Ended(directory / "gateway.log", status)
+    site: Any = SimpleNamespace(directory=directory, operators_url="")
+    node = Node(name="vn-1", site=site, process=process, database_url="", clock=lambda: 100.0)
+    node.start()
+    with process.log.open("a") as log:
+        log.write(said)
+    return node
+
+
+AWAY = "asw-gateway: cannot open postgresql+psycopg://h/d: the database system is starting up\n"
+
+
+def test_a_start_that_finds_no_database_is_excused_and_counted(tmp_path: Path) -> None:
+    node = node_that_ended(tmp_path, 1, said=AWAY)
+    node.excused_until = 101.0
+    assert (node.look(), node.excused) == ("", 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "before", "said", "until"),
+    [
+        (1, "", AWAY, 99.0),  # the database has been back for long
+        (1, "", "Traceback: KeyError\n", 101.0),
+        (1, AWAY, "", 101.0),  # said by an earlier start
+        (-11, "", AWAY, 101.0),
+    ],
+)
+def test_nothing_else_is_excused(tmp_path: Path, status: int, before: str, said: str, until: float) -> None:
+    node = node_that_ended(tmp_path, status, before=before, said=said)
+    node.excused_until = until
+    assert "ended by itself" in node.look()
+    assert node.excused == 0
+
+
+def test_only_the_aimed_kill_itself_is_expected(tmp_path: Path) -> None:
+    node = node_that_ended(tmp_path, -9)
+    node.aimed = "before outbound.queued"
+    assert node.look() == ""
+    node = node_that_ended(tmp_path, 1)
+    node.aimed = "before outbound.queued"
+    assert "status 1" in node.look()
+    node = node_that_ended(tmp_path, -9)
+    node.crash_at("before", "outbound.queued")
+    node.aimed = "before outbound.queued"
+    assert "status -9" in node.look()
 
 
 def test_whole_files_leave_nothing_behind(tmp_path: Path) -> None:

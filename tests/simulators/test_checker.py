@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from simulators.checker import check, main
+from simulators.facts import read_facts
 from tests.simulators.story import Story, envelope
 
 
@@ -30,7 +31,7 @@ def test_a_clean_run_has_no_findings() -> None:
     report = check(clean_story().records())
     assert report.findings == []
     assert report.summary() == (
-        "documents=6 receipts=7 responses=1 duplicates=0 lost=0 reordered=0 stray=0 unfinished=0 "
+        "documents=6 receipts=7 responses=1 duplicates=0 lost=0 reordered=0 stray=0 altered=0 unfinished=0 "
         "refused=1 failed=1"
     )
 
@@ -180,6 +181,37 @@ def test_a_late_receipt_wins_over_an_expiry() -> None:
     assert report.receipts == 1
 
 
+def test_another_content_under_the_same_number_is_found() -> None:
+    story = clean_story()
+    story.submit("other", "VN-TH 26/01/00007", content="of what was handed in")
+    story.deliver("VN-TH 26/01/00007")
+    story.tell("other", "receipted")
+    report = check(story.records())
+    assert (report.altered, report.lost, report.stray) == (1, 0, 0)
+
+
+def test_the_content_that_was_handed_in_is_not_altered() -> None:
+    story = clean_story()
+    text = envelope("x", number="VN-TH 26/01/00007", type="20")
+    story.submit("other", "VN-TH 26/01/00007", content=read_facts(text).digest)
+    story.deliver("VN-TH 26/01/00007")
+    story.tell("other", "receipted")
+    assert check(story.records()).clean
+
+
+def test_it_says_why_documents_were_refused_or_failed() -> None:
+    story = clean_story()
+    refuse_at_the_other_end(story, number="VN-TH 26/01/00004")
+    story.submit("given up", "VN-TH 26/01/00007")
+    story.tell("given up", "expired")
+    assert check(story.records()).reasons == {
+        "refused no code": 1,
+        "rejected no code": 1,
+        "technical error no code": 1,
+        "expired no code": 1,
+    }
+
+
 def test_what_was_never_sent_or_was_refused_must_not_arrive() -> None:
     story = clean_story()
     story.deliver("VN-TH 26/01/00099")
@@ -222,7 +254,7 @@ def test_by_hand_it_reads_a_directory_and_its_exit_status_tells(
     story = clean_story()
     write(story)
     assert main([str(tmp_path)]) == 0
-    assert capsys.readouterr().out.startswith("checker: PASS documents=6")
+    assert "\nchecker: PASS documents=6" in capsys.readouterr().out
     lose_a_delivery(story)
     write(story)
     assert main([str(tmp_path)]) == 1

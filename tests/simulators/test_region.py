@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from simulators.checker import check, read_run
+from simulators.checker import check
+from simulators.records import read_run
 from simulators.traffic import Traffic
 from simulators.watch import Watch
 from simulators.world import World
