@@ -1,4 +1,4 @@
-"""Two gateway processes on loopback, VN and TH, and what the kernel and the stores say of them."""
+"""Gateway processes on loopback, VN and TH, and what the kernel and the stores say of them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Setting:
 
 
 class BenchWorld(World):
-    """A world of two whose daemons name their threads."""
+    """A world whose daemons name their threads."""
 
     def _gateway(self, site: Site) -> Process:
         command = [
@@ -102,7 +102,7 @@ class Snapshot:
 
 
 class Pair:
-    """The two gateways of a running pair."""
+    """The gateways of a running pair, or of more."""
 
     def __init__(self, world: World, stores: dict[str, Store]) -> None:
         self.world = world
@@ -149,12 +149,18 @@ def resident_megabytes(pid: int) -> float:
 
 
 @contextmanager
-def running(directory: Path, setting: Setting, *, server: str | None = None) -> Iterator[Pair]:
-    """Two fresh gateways, ready; everything is gone afterwards but the files in `directory`."""
+def running(
+    directory: Path,
+    setting: Setting,
+    *,
+    server: str | None = None,
+    countries: Sequence[str] = COUNTRIES,
+) -> Iterator[Pair]:
+    """Fresh gateways, ready; everything is gone afterwards but the files in `directory`."""
     agreement = Agreement(
         window=setting.window, initial_delay_seconds=1, maximum_delay_seconds=5, send_timeout_seconds=30
     )
-    with BenchWorld(directory, countries=COUNTRIES, agreement=agreement) as world:
+    with BenchWorld(directory, countries=countries, agreement=agreement) as world:
         world.write()
         make_pki(
             world.directory / "pki",

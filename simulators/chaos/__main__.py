@@ -6,12 +6,11 @@ import argparse
 import secrets
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from simulators.chaos.link import reactor_in_a_thread
 from simulators.chaos.processes import COMMITS
 from simulators.chaos.run import Aim, Run
 from simulators.chaos.verdict import Verdict, together
@@ -39,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     engines = ENGINES if chosen.engine == "both" else (chosen.engine,)
     print(f"chaos: seed={seed} engines={','.join(engines)} at most {aim.seconds:g} s each", flush=True)
-    reactor = _reactor_in_a_thread()
+    reactor = reactor_in_a_thread()
     verdicts: list[Verdict] = []
     for engine in engines:
         directory = chosen.directory.resolve() / engine
@@ -87,18 +86,6 @@ class Progress:
         elif time.monotonic() - self._told_at >= 10:
             self._told_at = time.monotonic()
             print(line, flush=True)
-
-
-def _reactor_in_a_thread() -> Any:
-    """The links' reactor; the processes belong to the main thread, with which they end."""
-    from twisted.internet import reactor
-
-    running: Any = reactor
-    thread = threading.Thread(
-        target=running.run, kwargs={"installSignalHandlers": False}, name="chaos-links", daemon=True
-    )
-    thread.start()
-    return running
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from client to server, "down" the other way.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Sequence
 from random import Random
@@ -171,3 +172,15 @@ class Link:
 
     def _return(self) -> None:
         self._away = False
+
+
+def reactor_in_a_thread() -> Any:
+    """The links' reactor, started; the processes belong to the main thread, with which they end."""
+    from twisted.internet import reactor
+
+    running: Any = reactor
+    thread = threading.Thread(
+        target=running.run, kwargs={"installSignalHandlers": False}, name="chaos-links", daemon=True
+    )
+    thread.start()
+    return running

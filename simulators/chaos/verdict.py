@@ -27,6 +27,8 @@ SPOILING = (
 )
 """What must be zero.  All documents of a run are good ones, so that a gateway that refuses one is wrong."""
 
+GIVEN_UP = ("failed", "expired")
+
 
 @define(kw_only=True)
 class Verdict:
@@ -71,6 +73,12 @@ class Verdict:
             setattr(self, name, getattr(self, name) + getattr(report, name))
         self.reasons += report.reasons
         self.findings += report.findings
+        # Times to live are longer than the run: whoever gives a message up for its delivery's sake is wrong.
+        self.complaints += [
+            f"{many} documents ended as {reason}"
+            for reason, many in report.reasons.items()
+            if reason.startswith(GIVEN_UP)
+        ]
 
     def counts(self) -> str:
         chain = "ok" if self.chain_breaks == 0 else f"{self.chain_breaks} breaks"
@@ -83,8 +91,9 @@ class Verdict:
         """What there is to say of one engine."""
         return (
             f"chaos: {self.engine} {self.counts()} altered={self.altered} unfinished={self.unfinished} "
-            f"commits={self.commits}/{len(COMMITS)} refused={self.refused} failed={self.failed} excused={self.excused} "
-            f"complaints={len(self.complaints)} journal={self.journal_entries} seconds={self.seconds:.0f}"
+            f"commits={self.commits}/{len(COMMITS)} refused={self.refused} failed={self.failed} "
+            f"excused={self.excused} complaints={len(self.complaints)} journal={self.journal_entries} "
+            f"seconds={self.seconds:.0f}"
         )
 
 

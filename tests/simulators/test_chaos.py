@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -149,6 +150,13 @@ def test_anything_that_is_not_zero_spoils_the_verdict(name: str) -> None:
     assert verdict.messages == 5
     verdict.add(Report(**{name: 1}))
     assert not verdict.zeros
+
+
+@pytest.mark.parametrize(("reason", "spoils"), [("rejected B03", False), ("expired EBMS:0301", True)])
+def test_a_message_given_up_spoils_it_and_a_document_found_faulty_does_not(reason: str, spoils: bool) -> None:
+    verdict = Verdict(engine="sqlite")
+    verdict.add(Report(documents=3, failed=1, reasons=Counter([reason])))
+    assert verdict.zeros is not spoils
 
 
 def test_a_complaint_or_a_broken_chain_spoils_it_too() -> None:

@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, inspect, text
 
 from asw_gateway.store import engine as engines
 from asw_gateway.store import journal, schema, tables
@@ -119,6 +119,37 @@ def test_a_file_is_copied_before_it_is_upgraded(monkeypatch: pytest.MonkeyPatch)
         with sqlite3.connect(copy) as looked:
             assert looked.execute("SELECT id, state FROM outbox").fetchall() == [(row.id, "submitted")]
         looked.close()
+
+
+def columns(engine: Engine) -> dict[tuple[str, str], tuple[str, bool, object]]:
+    """Type, whether it may be NULL, and default of every column."""
+    found = inspect(engine)
+    return {
+        (table, column["name"]): (str(column["type"]), bool(column["nullable"]), column["default"])
+        for table in found.get_table_names()
+        for column in found.get_columns(table)
+    }
+
+
+@ON_DISK
+def test_an_upgrade_takes_nothing_from_nodes_that_still_run(engine: str) -> None:
+    """Nodes are upgraded one by one: what an older one reads and writes must still be there, and suffice."""
+    with database_url(engine, empty=True) as url:
+        opened = engines.open_engine(url)
+        at_revision(opened, "0001")
+        before = columns(opened)
+        for number in range(2, int(tables.SCHEMA_REVISION) + 1):
+            at_revision(opened, f"{number:04d}")
+            after = columns(opened)
+            assert {place: after.get(place) for place in before} == before
+            known = {table for table, _ in before}
+            demanded = [
+                place
+                for place, (_, nullable, default) in after.items()
+                if place not in before and place[0] in known and not nullable and default is None
+            ]
+            assert demanded == [], f"revision {number:04d} wants what an older node does not write"
+            before = after
 
 
 @ON_DISK
