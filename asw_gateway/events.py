@@ -43,6 +43,12 @@ EVENTS = _catalogue(
         "a TLS connection ended before its handshake did",
         ("listener", "peer", "reason", "detail", "fingerprint"),
     ),
+    Event(
+        "request-too-slow",
+        "warn",
+        "a request did not come in time, its connection was cut",
+        ("listener", "peer", "part"),
+    ),
     Event("certificate-expiring", "warn", "a certificate ends soon", ("party", "use", "not_after", "days")),
     Event("certificate-expired", "error", "a certificate has ended", ("party", "use", "not_after")),
     Event(

@@ -159,6 +159,12 @@ class Metrics:
             listener="listener",
             reason="handshake",
         )
+        self.slow_requests = self._counter(
+            "slow_requests",
+            "Connections cut because a request did not come in time.",
+            listener="listener",
+            part="request_part",
+        )
         self.certificate_not_after = self._gauge(
             "certificate_not_after_timestamp_seconds",
             "End of validity of a certificate in use.",

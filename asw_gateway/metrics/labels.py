@@ -28,6 +28,7 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "acknowledgement": ("ok", "ok-with-warnings", "not-readable"),
     "listener": ("partner", "portal", "operators"),
     "revocation": ("crl", "ocsp"),
+    "request_part": ("header", "body"),
     "use": ("tls-server", "tls-client", "signing", "signing-2.0", "seal", "encryption"),
     "handshake": (
         "no_certificate",
@@ -47,6 +48,8 @@ LABELS: Mapping[str, tuple[str, ...]] = {
         "altered_duplicate",
         "too_large",
         "broken_off",
+        "slow_header",
+        "slow_body",
         "suspended",
         "unknown_partner",
         "store_unavailable",

@@ -153,6 +153,13 @@ class PartnerReceiver:
         fault = Refusal("HTTP:413", "too_large", f"more than {self._max_body_bytes} bytes")
         return await self._reception.keep_refusal(partner, request, fault, None, answer)
 
+    async def too_slow(self, request: WebRequest, part: str) -> None:
+        """Keep record of a message whose `header` or `body` did not come in time: the connection was cut."""
+        partner = self.partners.of_certificate(request.peer_certificate)
+        if partner is not None:
+            fault = Refusal("HTTP:408", f"slow_{part}", f"the {part} did not come in time")
+            await self._reception.keep_refusal(partner, request, fault, None, problem(408, "Request Timeout"))
+
     async def _admitted(self, partner: Partner, request: WebRequest) -> WebAnswer:
         try:
             with self._admission.place(partner.name):

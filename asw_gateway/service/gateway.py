@@ -183,8 +183,13 @@ class Gateway(Service):
             roots=conf.portal_listener.roots,
             ticket_lifetime_seconds=conf.portal_listener.ticket_lifetime_seconds,
         )
+        receiver = self._rooms.receiver
         await self._listeners.secure(
-            "partner", conf.partner_listener, self._partner_tls, self._rooms.receiver.routes()
+            "partner",
+            conf.partner_listener,
+            self._partner_tls,
+            receiver.routes(),
+            too_slow=receiver.too_slow,
         )
         await self._listeners.secure(
             "portal", conf.portal_listener, self._portal_tls, self._rooms.portal_routes()

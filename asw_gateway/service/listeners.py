@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -15,7 +15,7 @@ from asw_gateway.logs import Log
 from asw_gateway.metrics import Metrics
 from asw_gateway.operations.control_socket import SocketRefused, listen, operator_of
 from asw_gateway.tls import Crowd, CrowdedEndpoint, Refusal, ServerTls, peer_certificate, watched
-from asw_gateway.web import LimitedSite, Route, Router
+from asw_gateway.web import LimitedSite, Route, Router, WebRequest
 
 BACKLOG = 128
 FLOODS = frozenset({"too_many_connections", "too_many_handshakes"})
@@ -33,9 +33,17 @@ class Listeners:
         self._flood_told_at: dict[str, float] = {}
         self._crowds: dict[str, Crowd] = {}
 
-    async def secure(self, name: str, listener: Listener, tls: ServerTls, routes: Sequence[Route]) -> None:
-        """Listen with mutual TLS. Raises StartFault."""
-        site = self._site(routes, peer_certificate)
+    async def secure(
+        self,
+        name: str,
+        listener: Listener,
+        tls: ServerTls,
+        routes: Sequence[Route],
+        *,
+        too_slow: Callable[[WebRequest, str], Coroutine[Any, Any, object]] | None = None,
+    ) -> None:
+        """Listen with mutual TLS; `too_slow` keeps record of requests that were cut. Raises StartFault."""
+        site = self._site(name, routes, peer_certificate, too_slow)
         guarded = watched(site, name, self._refused)
         self._crowds[name] = Crowd(
             connections=listener.max_connections_per_peer,
@@ -52,12 +60,12 @@ class Listeners:
 
     async def plain(self, name: str, listener: OperatorsListener, routes: Sequence[Route]) -> None:
         """Listen without TLS: the operators' pages, on loopback unless configuration insists."""
-        await self._listen(name, listener, self._site(routes, lambda transport: None), None)
+        await self._listen(name, listener, self._site(name, routes, lambda transport: None), None)
 
     def control(self, path: str, routes: Sequence[Route]) -> None:
         """Open the control socket. Raises StartFault."""
         try:
-            self._ports.append(listen(self._reactor, path, self._site(routes, operator_of)))
+            self._ports.append(listen(self._reactor, path, self._site("operators", routes, operator_of)))
         except SocketRefused as refused:
             raise StartFault(str(refused)) from refused
 
@@ -90,13 +98,27 @@ class Listeners:
         address = port.getHost()
         _log.event("listening", listener=name, host=address.host, port=address.port)
 
-    def _site(self, routes: Sequence[Route], identify: Any) -> Any:
+    def _site(
+        self,
+        name: str,
+        routes: Sequence[Route],
+        identify: Any,
+        too_slow: Callable[[WebRequest, str], Coroutine[Any, Any, object]] | None = None,
+    ) -> Any:
         def count(where: str) -> None:
             self._metrics.admit("where", [where])
             self._metrics.internal_errors.labels(where=where).inc()
 
         router = Router(routes, peer_certificate=identify, on_internal_error=count)
-        return LimitedSite(router, reactor=self._reactor)
+
+        def slow(request: WebRequest, part: str) -> None:
+            self._metrics.slow_requests.labels(listener=name, part=part).inc()
+            _log.event("request-too-slow", listener=name, peer=request.peer, part=part)
+            if too_slow is not None:
+                kept = Deferred.fromCoroutine(too_slow(request, part))
+                kept.addErrback(lambda failure: _log.failure("internal-error", failure, where="listeners"))
+
+        return LimitedSite(router, reactor=self._reactor, on_slow=slow)
 
     def _news_of_flood(self, refusal: Refusal) -> bool:
         """A flood of connections is counted one by one and told once in FLOOD_NEWS_SECONDS."""

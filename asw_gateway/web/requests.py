@@ -43,7 +43,7 @@ class LimitedRequest(Request):
         self._limit = site.max_body_bytes
         clock: Any = site.reactor
         self._clock = clock
-        self._deadline: Any = self._clock.callLater(site.read_seconds, self._cut)
+        self._deadline: Any = self._clock.callLater(site.read_seconds, self._too_slow)
         self._flow = _Flow(channel)
         self._stream: BodyStream | None = None
         self._complete = False
@@ -173,6 +173,11 @@ class LimitedRequest(Request):
     def _forget_body(self) -> None:
         self._body.seek(0)
         self._body.truncate()
+
+    def _too_slow(self) -> None:
+        part = "header" if self.content is None else "body"
+        self._site.on_slow(self._site.router.read(self, {}, b""), part)
+        self._cut()
 
     def _cut(self) -> None:
         self._stop_deadline()

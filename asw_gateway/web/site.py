@@ -22,7 +22,11 @@ _log = Log("web")
 
 
 class LimitedSite(Site):
-    """A site without form parsing and access log (they cost half of the throughput), with body limits."""
+    """A site without form parsing and access log (they cost half of the throughput), with body limits.
+
+    `on_slow` hears of each request that is cut because its `header` or `body` did not come in `read_seconds`;
+    of one without complete headers only the peer is known.
+    """
 
     def __init__(
         self,
@@ -31,6 +35,7 @@ class LimitedSite(Site):
         reactor: Any,
         idle_seconds: float = IDLE_SECONDS,
         read_seconds: float = READ_SECONDS,
+        on_slow: Callable[[WebRequest, str], object] = lambda request, part: None,
     ) -> None:
         super().__init__(
             router,
@@ -42,6 +47,7 @@ class LimitedSite(Site):
         self.router = router
         self.max_body_bytes = max((route.max_body_bytes for route in router.routes), default=0)
         self.read_seconds = read_seconds
+        self.on_slow = on_slow
 
     def log(self, request: Any) -> None:
         """Twisted: write an access log line. Our events say more."""

@@ -32,7 +32,7 @@ from asw_gateway.partner.receiver import PartnerReceiver
 from asw_gateway.partner.sealing import Sealing
 from asw_gateway.partner.sender import Sender
 from asw_gateway.partner.turn import ChannelTurn
-from asw_gateway.store import inbox, outbox, partner_state, sending
+from asw_gateway.store import inbox, outbox, partner_state, refusals, sending
 from asw_gateway.store.outbox_rows import NewOutbound
 from asw_gateway.web import LimitedSite, Router, WebAnswer, WebRequest
 from asw_gateway.workers import Workers
@@ -323,17 +323,13 @@ class TwoGateways(TestCase):
         await self.until(id, "failed")
         self.assertEqual((await self.here.read(outbox.get, id)).last_reason, "http_413")
 
-    async def test_slow_sender_is_cut_off(self) -> None:
-        """A client that trickles its body is disconnected and leaves nothing behind."""
-        await self.open(read_seconds=0.5)
+    async def trickle(self, begun: bytes) -> None:
+        """Begin a request as vn, send no more; returns when the connection has ended."""
         gone: Deferred[None] = Deferred()
 
         class Trickle(Protocol):
             def connectionMade(self) -> None:
-                self.transport.write(
-                    b"POST /as4 HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/related\r\n"
-                    b"Content-Length: 100\r\n\r\nslow"
-                )
+                self.transport.write(begun)
 
             def connectionLost(self, reason: Any = None) -> None:
                 gone.callback(None)
@@ -345,7 +341,26 @@ class TwoGateways(TestCase):
         )
         await connectProtocol(endpoint, Trickle())
         await gone
+
+    async def test_slow_sender_is_cut_off(self) -> None:
+        """A partner that trickles its header or its body is disconnected, counted, and on record."""
+        kept: list[Deferred[None]] = []
+
+        def slow(request: WebRequest, part: str) -> None:
+            kept.append(Deferred.fromCoroutine(self.receiver.too_slow(request, part)))
+
+        await self.open(read_seconds=0.5, on_slow=slow)
+        head = b"POST /as4 HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/related\r\n"
+        await self.trickle(head)
+        await self.trickle(head + b"Content-Length: 100\r\n\r\nslow")
+        for each in kept:
+            await each
         self.assertEqual(await self.at_th(), [])
+        found = await self.there.read(refusals.latest)
+        rows = sorted((row.party, row.code, row.reason) for row in found)
+        self.assertEqual(rows, [("vn", "HTTP:408", "slow_body"), ("vn", "HTTP:408", "slow_header")])
+        for reason in ("slow_body", "slow_header"):
+            self.assertEqual(world.value(self.metrics.message_refusals, partner="vn", reason=reason), 1)
 
     async def test_stop_in_mid_request(self) -> None:
         """Stopping while th does not answer gives the claim back in time."""

@@ -158,6 +158,28 @@ class WebTest(TestCase):
         client = await self.connect(b"POST /messages HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\nx")
         self.assertEqual(await client.ended, b"")
 
+    async def test_what_was_too_slow_is_told(self) -> None:
+        """Header or body, and whose."""
+        told: list[tuple[str, str]] = []
+        await self.start(
+            read_seconds=0.2, on_slow=lambda request, part: told.append((part, request.peer.split(":")[0]))
+        )
+        for begun in (
+            b"POST /messages HTTP/1.1\r\nHost: x\r\nX: ",
+            b"POST /m HTTP/1.1\r\nContent-Length: 9\r\n\r\nx",
+        ):
+            client = await self.connect(begun)
+            self.assertEqual(await client.ended, b"")
+        self.assertEqual(told, [("header", "127.0.0.1"), ("body", "127.0.0.1")])
+
+    async def test_an_idle_connection_is_closed(self) -> None:
+        """Before its first request, and after one."""
+        await self.start(idle_seconds=0.2)
+        self.assertEqual(await (await self.connect(b"")).ended, b"")
+        keep = get("/messages").replace(b"Connection: close\r\n", b"")
+        answer = await (await self.connect(keep)).ended
+        self.assertEqual(answer.count(b"HTTP/1.1 200"), 1)
+
     async def test_connections_are_kept_alive(self) -> None:
         await self.start()
         keep = get("/messages").replace(b"Connection: close\r\n", b"")
