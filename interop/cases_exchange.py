@@ -15,6 +15,7 @@ from interop.acts import (
     sealed_file,
 )
 from interop.case import case
+from interop.documents import customs_response
 from interop.own_queue import through_the_queue
 from interop.stage import Stage
 
@@ -61,6 +62,22 @@ def elliptic_to_phase4(stage: Stage) -> None:
         accept(stage, "my")
     finally:
         stage.sign_with("signing")
+
+
+@case("two-way, push and push: our customs' answer names phase4's message, in its conversation", "th")
+def two_way(stage: Stage) -> None:
+    peer = stage.peers["th"]
+    number, file = sealed_file(stage, "th")
+    order = stage.order("th", message_id_of("th"), [file], conversation_id=f"dossier {number}")
+    receipted(peer.send(order))
+    entry = stage.portal.document(number)
+    mark = peer.mark()
+    stage.portal.submit(customs_response(entry.envelope))
+    answer = peer.wait("received", after=mark)
+    assert answer.rest[1:3] == ("customs-response", "signed"), answer
+    sent = peer.wire("request")[-1].read_text(encoding="latin-1")
+    assert f"<eb:RefToMessageId>{order['message.id']}<" in sent, "the answer names no request"
+    assert f"<eb:ConversationId>{order['conversation.id']}<" in sent, "the answer left the conversation"
 
 
 # --- how phase4 names its key, in messages and in receipts

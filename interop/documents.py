@@ -59,6 +59,14 @@ def sealed_certificate(
     return number, seal(translation.document, identity)
 
 
+def customs_response(envelope: str) -> bytes:
+    """Our customs' answer to a certificate that came in an Envelope of the feed: it was used."""
+    message_id = f"{random.getrandbits(128):032x}"  # noqa: S311  an id, not a secret
+    return documents.customs_response(
+        envelope.encode(), status="UTL", message_id=message_id, now=time.time(), own_country="VN"
+    )
+
+
 def _with_remarks(envelope: bytes, size: int) -> bytes:
     """Put `size` bytes of random remarks into copies of the first item."""
     root = ElementTree.fromstring(envelope)  # noqa: S314  our own document
