@@ -72,7 +72,7 @@ def store_problems(
         inbound=inbound,
         timers=profile.timers,
         rules=profile.rule_table,
-        goods=read_goods(fields, kind, root, tree=tree, classes=profile.classes)
+        goods=read_goods(profile.compiled().goods, kind, root, tree=tree, classes=profile.classes)
         if fields is not None and back_to_back
         else (),
         originals=_originals(known),

@@ -27,6 +27,7 @@ from asw_gateway.translation.convert import (
     business_digest,
     check_national,
     check_translation,
+    issue_day,
     read_facts_asean,
     read_facts_national,
     to_asean,
@@ -120,11 +121,11 @@ def prepare(
     day = clocks.national_date(row.created_at)
     profile, kind = catalogue.kind(row.document_type, row.kind, day, takes=partial(routing.takes, partner))
     content = read_content(raw)
+    national = read_facts_national(profile, kind, content)
     # It was good when it was accepted; the profile may be another one since.
-    problems = list(check_national(profile, kind, content))
+    problems = list(check_national(profile, kind, content, on=issue_day(national)))
     if blocking(problems):
         return Rejected(problems=tuple(problems))
-    national = read_facts_national(profile, kind, content)
     translation = to_asean(
         profile,
         kind,
@@ -150,7 +151,7 @@ def prepare(
     goods: tuple[GoodsLine, ...] = ()
     if profile.goods is not None and profile.goods.mark in national.marks:
         tree = profile.trees["asean"][kind.name]
-        goods = read_goods(profile.goods, kind, root, tree=tree, classes=profile.classes)
+        goods = read_goods(profile.compiled().goods, kind, root, tree=tree, classes=profile.classes)
     spelled, notes = write_spellings(profile, kind, root, partner.spellings)
     problems += notes
     return _pack(

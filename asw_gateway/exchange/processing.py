@@ -25,6 +25,7 @@ from asw_gateway.translation.convert import (
     apply_rules,
     business_digest,
     check_asean,
+    issue_day,
     read_facts_asean,
     technical_error,
     to_national,
@@ -148,10 +149,10 @@ def process(
             previous_reference=facts.previous_number or "",
             now=now,
         )
-    certifies = profile.goods is not None and kind.effect in ("opens", "replaces")
+    certifies = kind.effect in ("opens", "replaces")
     return Converted(
         facts=facts,
-        goods=read_goods(profile.goods, kind, root) if profile.goods is not None and certifies else (),
+        goods=read_goods(profile.compiled().goods, kind, root) if certifies else (),
         timers=profile.timers,
         rules=profile.rule_table,
         profile=profile.name,
@@ -214,10 +215,11 @@ def read_document(
         problems.append(Problem(rule=rule, message=f"the document's seal does not hold: {fault.detail}"))
         _drop_seal(original)
     root, notes = read_aliases(profile, kind, original, partner.aliases)
-    found = check_asean(profile, kind, root)
+    facts = read_facts_asean(profile, kind, root)
+    found = check_asean(profile, kind, root, on=issue_day(facts))
     return Opened(
         problems=(*problems, *notes, *found),
-        facts=None if blocking(found) else read_facts_asean(profile, kind, root),
+        facts=None if blocking(found) else facts,
         original=original,
         written=written,
         root=root,

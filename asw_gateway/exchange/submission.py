@@ -13,7 +13,7 @@ from attrs import field, frozen
 from asw_gateway.exchange import clocks, priority, routing
 from asw_gateway.exchange.identity import OwnGateway
 from asw_gateway.messaging.party import Partner
-from asw_gateway.translation.convert import check_national, read_facts_national
+from asw_gateway.translation.convert import check_national, issue_day, read_facts_national
 from asw_gateway.translation.envelope import Envelope, EnvelopeFault, Organisation, read_envelope
 from asw_gateway.translation.facts import DocumentFacts
 from asw_gateway.translation.problem import Problem, blocking
@@ -99,11 +99,11 @@ def check_submission(
         place = "Envelope/Body/Content"
         empty = Problem(rule="ENVELOPE", message="Body/Content holds no document", path=place)
         return _refused(envelope, [*problems, empty])
-    problems += check_national(profile, kind, envelope.content)
+    facts = read_facts_national(profile, kind, envelope.content)
+    problems += check_national(profile, kind, envelope.content, on=issue_day(facts))
     if len(data) > kind.max_bytes:
         text = f"a {kind.name} may have at most {kind.max_bytes} bytes, this one has {len(data)}"
         problems.append(Problem(rule="SIZE", message=text, error_code="ERR02_CODE"))
-    facts = read_facts_national(profile, kind, envelope.content)
     partner = _route(facts, profile, kind, len(data), partners, own, problems)
     if not facts.order_key_number:
         problems.append(Problem(rule="ROUTE", message="the document has no number"))

@@ -48,7 +48,7 @@ class ReceivedEnvelope:
 
 
 _ID_NAMES = frozenset((f"{{{ns.WSU}}}Id", "Id", "ID", "id", f"{{{ns.XML}}}id"))
-_INSTRUCTION = etree.XPath("boolean(//processing-instruction())")
+_INSTRUCTION = etree.XPath("boolean(//processing-instruction())", regexp=False)
 
 
 def read_envelope(data: bytes, *, max_header_bytes: int) -> ReceivedEnvelope:

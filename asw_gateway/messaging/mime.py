@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from attrs import field, frozen
 
@@ -134,10 +135,16 @@ def packaging(content_type: str) -> Mapping[str, str] | None:
     return parameters
 
 
+@lru_cache(maxsize=64)
+def _media_type(content_type: str) -> str:
+    """The media type of a part; every message of a partner names it in the same words."""
+    return parse_content_type(content_type)[0]
+
+
 def check_first_part(parameters: Mapping[str, str], content_type: str, content_id: str) -> None:
     """The first part must be the SOAP envelope that the Content-Type announces; raises
     :class:`RemoteFault`."""
-    if parse_content_type(content_type)[0] != SOAP_MIME_TYPE:
+    if _media_type(content_type) != SOAP_MIME_TYPE:
         raise inconsistent("the first part is not a SOAP 1.2 envelope")
     start = parameters.get("start", "").strip().strip("<>")
     if start and start != content_id:

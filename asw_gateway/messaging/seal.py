@@ -32,7 +32,7 @@ _METHODS = [uri for uri, name in ALGORITHM_NAMES.items() if name in _ALGORITHMS]
 _SIGNED_INFO = [_DS + name for name in ("CanonicalizationMethod", "SignatureMethod", "Reference")]
 _REFERENCE = [_DS + name for name in ("Transforms", "DigestMethod", "DigestValue")]
 _TRANSFORMS = (ns.ENVELOPED_SIGNATURE, ns.EXC_C14N)
-_SIGNATURES = etree.XPath("//ds:Signature", namespaces={"ds": ns.DS})
+_SIGNATURES = etree.XPath("//ds:Signature", namespaces={"ds": ns.DS}, regexp=False)
 
 
 @frozen(kw_only=True)

@@ -88,7 +88,7 @@ _depth_checks: dict[int, etree.XPath] = {}
 def _deeper_than(root: etree._Element, depth: int) -> bool:
     check = _depth_checks.get(depth)
     if check is None:
-        check = _depth_checks[depth] = etree.XPath("boolean(/" + "*/" * depth + "*)")
+        check = _depth_checks[depth] = etree.XPath("boolean(/" + "*/" * depth + "*)", regexp=False)
     return bool(check(root))
 
 

@@ -291,7 +291,9 @@ def _organisation(organisation: Organisation) -> str:
 
 
 def _tag(name: str, text: str) -> str:
-    return f"<{name}>{escape(_storable(text), _CARRIAGE_RETURN)}</{name}>"
+    if not text.isprintable() or "&" in text or "<" in text or ">" in text:
+        text = escape(_storable(text), _CARRIAGE_RETURN)
+    return f"<{name}>{text}</{name}>"
 
 
 def _put(parent: Any, name: str, text: str) -> None:

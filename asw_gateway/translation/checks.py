@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -182,15 +183,18 @@ def value_fault(
 
 
 def rule_problems(
-    profile: Profile, kind: MessageKind, root: Any, *, on: date, own: str, issued: date
+    profile: Profile, kind: MessageKind, root: Any, *, on: date, own: str, issued: Callable[[], date]
 ) -> tuple[Problem, ...]:
-    """Every rule of the kind's phase that the ASEAN document breaks, as in force on its day of issue."""
+    """Every rule of the kind's phase that the ASEAN document breaks, as in force on its day of issue.
+
+    issued: asked for that day only if a rule is broken.
+    """
     tree = profile.trees["asean"][kind.name]
     problems: list[Problem] = []
     numbers: Numbers = {}
     for failure in profile.compiled().rules.failures(kind.phase, root, on=on, own=own):
         rule = failure.assertion.rule
-        severity = profile.rule_table.severity(rule, issued, failure.assertion.severity)
+        severity = profile.rule_table.severity(rule, issued(), failure.assertion.severity)
         if severity is None:
             continue
         place = place_of(failure.element, tree, profile.classes, missing=failure.missing, numbers=numbers)

@@ -18,7 +18,6 @@ from .dates import epoch_of
 from .facts import DocumentFacts
 from .inspection import text_of
 from .kind import MessageKind
-from .mapping import Row
 from .places import Numbers, place_of
 from .problem import Problem, bounded
 from .profile import Profile
@@ -54,7 +53,8 @@ class Translation:
 def check_national(
     profile: Profile, kind: MessageKind, content: Any, *, on: date | None = None
 ) -> tuple[Problem, ...]:
-    """Schema, codes (valid on a day if given) and dates of a national content element."""
+    """Schema, codes (valid on a day, if not given that of its issue) and dates of a national content element.
+    """
     return _check(profile, kind, "national", content, on)
 
 
@@ -70,7 +70,9 @@ def check_translation(profile: Profile, kind: MessageKind, root: Any) -> tuple[P
 def check_asean(
     profile: Profile, kind: MessageKind, root: Any, *, on: date | None = None
 ) -> tuple[Problem, ...]:
-    """Schema, constants of the kind, codes (valid on a day if given) and dates of an ASEAN document."""
+    """Schema, constants of the kind, codes (valid on a day, as for `check_national`) and dates of an ASEAN
+    document.
+    """
     return _check(profile, kind, "asean", root, on)
 
 
@@ -78,7 +80,7 @@ def _check(profile: Profile, kind: MessageKind, side: str, root: Any, on: date |
     problems = schema_problems(profile, kind, side, root)
     if root.tag != profile.declarations[side][kind.name].tag:
         return problems
-    day = on or _day_of(profile, kind, side, root)
+    day = on or issue_day(_read_facts(profile, kind, side, root))
     if values_hold(profile, kind, side, root, day):
         return problems
     found = survey(root, profile.trees[side][kind.name])
@@ -88,21 +90,25 @@ def _check(profile: Profile, kind: MessageKind, side: str, root: Any, on: date |
     )
 
 
-def _day_of(profile: Profile, kind: MessageKind, side: str, root: Any) -> date:
-    """The day by which a document's codes are read: its own date of issue, else the newest lists."""
-    for row, text in _fact_texts(profile, kind, side, root):
-        if row.fact == "issued_at" and text:
-            issued_at = epoch_of(text)
-            return datetime.fromtimestamp(issued_at, UTC).date() if issued_at is not None else date.max
-    return date.max
+def issue_day(facts: DocumentFacts) -> date:
+    """The day by which a document's codes and rules are read: that of its issue, else the newest."""
+    if facts.issued_at is None:
+        return date.max
+    return datetime.fromtimestamp(facts.issued_at, UTC).date()
 
 
 def apply_rules(
     profile: Profile, kind: MessageKind, root: Any, *, on: date, own_country: str
 ) -> tuple[Problem, ...]:
     """The profile's Schematron rules on an ASEAN document: sender and receiver run the same ones."""
-    issued = _day_of(profile, kind, "asean", root)
-    return rule_problems(profile, kind, root, on=on, own=own_country, issued=issued)
+    return rule_problems(
+        profile,
+        kind,
+        root,
+        on=on,
+        own=own_country,
+        issued=lambda: issue_day(read_facts_asean(profile, kind, root)),
+    )
 
 
 def read_facts_national(profile: Profile, kind: MessageKind, content: Any) -> DocumentFacts:
@@ -117,26 +123,21 @@ def read_facts_asean(profile: Profile, kind: MessageKind, root: Any) -> Document
 
 def _read_facts(profile: Profile, kind: MessageKind, side: str, root: Any) -> DocumentFacts:
     facts: dict[str, Any] = {}
-    for row, text in _fact_texts(profile, kind, side, root):
-        if row.fact == "marks":
-            facts["marks"] = (*facts.get("marks", ()), text)
-            continue
-        if row.fact in facts or not text:
-            continue
-        if row.convert == "map" and side == "asean":
-            text = profile.codes[row.codes].to_national.get(text, text)
-        facts[row.fact] = epoch_of(text) if row.fact == "issued_at" else text
-    if kind.asean_root == "Response":
-        facts.setdefault("response_function", kind.function_code)
-    return DocumentFacts(document_type=profile.document_type, kind=kind.name, **facts)
-
-
-def _fact_texts(profile: Profile, kind: MessageKind, side: str, root: Any) -> Iterator[tuple[Row, str]]:
-    """Every value that is a fact, on one line, with its row."""
     for row, path in profile.compiled().inspections[side, kind.name].facts:
         found: Any = path(root)
         for each in found:
-            yield row, text_of(each).translate(_BLANKS).strip()
+            text = text_of(each).translate(_BLANKS).strip()
+            if row.fact == "marks":
+                facts["marks"] = (*facts.get("marks", ()), text)
+                continue
+            if row.fact in facts or not text:
+                continue
+            if row.convert == "map" and side == "asean":
+                text = profile.codes[row.codes].to_national.get(text, text)
+            facts[row.fact] = epoch_of(text) if row.fact == "issued_at" else text
+    if kind.asean_root == "Response":
+        facts.setdefault("response_function", kind.function_code)
+    return DocumentFacts(document_type=profile.document_type, kind=kind.name, **facts)
 
 
 def to_asean(
@@ -210,9 +211,10 @@ def business_digest(profile: Profile, kind: MessageKind, root: Any, written: byt
     """
     for element in _headers(profile, kind, root):
         text = _leaf_as_written(element)
-        if text is None or written.count(text) != 1:
+        around = written.split(text, 2) if text is not None else ()
+        if len(around) != 2:
             return _digest_of_the_rest(profile, kind, root)
-        written = written.replace(text, b"")
+        written = around[0] + around[1]
     return hashlib.sha256(written).hexdigest()
 
 
@@ -225,13 +227,11 @@ def _headers(profile: Profile, kind: MessageKind, root: Any) -> list[Any]:
 
 def _leaf_as_written(element: Any) -> bytes | None:
     """How a canonical form writes an element of one text; None where that takes more than its name to say."""
-    parent = element.getparent()
-    tag = element.tag
-    namespace, brace, name = tag.rpartition("}")
+    namespace, _, name = element.tag.rpartition("}")
+    parent, prefix = element.getparent(), element.prefix
     if len(element) or element.keys() or element.tail:
         return None
-    prefix = element.prefix
-    if parent.prefix != prefix or parent.tag.rpartition("}")[0] != namespace:
+    if parent.prefix != prefix or not parent.tag.startswith(f"{namespace}}}"):
         return None  # it declares its own namespace
     if prefix is not None:
         name = f"{prefix}:{name}"

@@ -12,11 +12,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from attrs import frozen
+from lxml import etree
 
 from .kind import MessageKind
-from .mapping import Row, plain
+from .mapping import Row
 from .places import Place, place_of
 from .problem import PointerStep
+from .schema import Element
 from .tree import Node
 
 COMMODITY_DIGITS = 6
@@ -44,6 +46,11 @@ class GoodsFields:
     original: Row
     commodity: Row
     measures: tuple[tuple[Row, str], ...]
+
+    def apply_to(self, kind: MessageKind) -> bool:
+        """Whether a kind has all these fields."""
+        rows = (self.item, self.original, self.commodity, *(row for row, _ in self.measures))
+        return all(row.applies_to(kind) for row in rows)
 
 
 @frozen(kw_only=True)
@@ -100,31 +107,55 @@ def read_goods_fields(table: Mapping[str, Any], rows: Iterable[Row]) -> GoodsFie
     )
 
 
+@frozen(kw_only=True)
+class GoodsPaths:
+    """The expressions of one thread that find the fields: items below the root, the others below an item."""
+
+    item: Row
+    items: etree.XPath
+    originals: etree.XPath
+    commodity: etree.XPath
+    measures: tuple[tuple[etree.XPath, str], ...]
+
+
+def compile_goods(fields: GoodsFields, root: Element) -> GoodsPaths:
+    """The expressions of a profile's fields; `root` declares the root of a kind that has them all."""
+    depth = len(fields.item.asean)
+    return GoodsPaths(
+        item=fields.item,
+        items=_below(fields.item, 1, root),
+        originals=_below(fields.original, depth, root),
+        commodity=_below(fields.commodity, depth, root),
+        measures=tuple((_below(row, depth, root), unit) for row, unit in fields.measures),
+    )
+
+
 def read_goods(
-    fields: GoodsFields, kind: MessageKind, root: Any, *, tree: Node | None = None, classes: Any = None
+    paths: GoodsPaths | None, kind: MessageKind, root: Any, *, tree: Node | None = None, classes: Any = None
 ) -> tuple[GoodsLine, ...]:
     """The lines of an ASEAN document, one an item; with `tree` and `classes` each has its place as well.
 
-    An item without a readable quantity gives no line: there is nothing to count.
+    An item without a readable quantity gives no line: there is nothing to count.  Nor is there for a profile
+    without these fields.
     """
-    if not fields.item.applies_to(kind):
+    if paths is None or not paths.item.applies_to(kind):
         return ()
     lines = []
-    for item in root.iterfind(_below(fields.item, 1)):
-        depth = len(fields.item.asean)
+    for item in _found(paths.items, root):
         originals: dict[str, Any] = {}
-        for found in item.iterfind(_below(fields.original, depth)):
+        for found in _found(paths.originals, item):
             originals.setdefault((found.text or "").strip(), found)
-        for row, unit_attribute in fields.measures:
-            element = item.find(_below(row, depth))
+        for measure, unit_attribute in paths.measures:
+            element = next(iter(_found(measure, item)), None)
             quantity = _number(element.text) if element is not None else None
             if element is None or quantity is None:
                 continue
+            commodity = next(iter(_found(paths.commodity, item)), None)
             unit = element.get(unit_attribute, "")
             place = place_of(element, tree, classes) if tree is not None else None
             lines.append(
                 GoodsLine(
-                    commodity=(item.findtext(_below(fields.commodity, depth)) or "")[:COMMODITY_DIGITS],
+                    commodity=(commodity.text or "")[:COMMODITY_DIGITS] if commodity is not None else "",
                     unit=KILOGRAM if unit in KILOGRAMS else unit,
                     quantity=quantity * KILOGRAMS.get(unit, 1),
                     originals=tuple(originals),
@@ -159,9 +190,22 @@ def read_written(text: str | None) -> dict[Sort, Decimal]:
     return {(commodity, unit): Decimal(quantity) for commodity, unit, quantity in lines}
 
 
-def _below(row: Row, depth: int) -> str:
-    """The path of a row from the element `depth` steps down, whatever the namespaces are."""
-    return "/".join(f"{{*}}{name}" for name in plain(row.asean).split("/")[depth:])
+def _below(row: Row, depth: int, root: Element) -> etree.XPath:
+    """The path of a row from the element `depth` steps down."""
+    declaration = root
+    names: list[str] = []
+    prefixes: dict[str, str] = {}
+    for step in row.asean[1:]:
+        declaration = declaration.by_name[step.name]
+        prefix = f"n{len(names)}"
+        prefixes[prefix] = declaration.namespace
+        names.append(f"{prefix}:{step.name}")
+    return etree.XPath("/".join(names[depth - 1 :]), namespaces=prefixes, regexp=False)
+
+
+def _found(path: Any, element: Any) -> list[Any]:
+    result: list[Any] = path(element)
+    return result
 
 
 def _number(text: str | None) -> Decimal | None:

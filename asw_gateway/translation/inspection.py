@@ -61,7 +61,7 @@ def compile_inspection(kind: MessageKind, tree: Node, customization_version: str
     prefixes = {prefix: uri for uri, prefix in writer.namespaces.items()}
 
     def compiled(expression: str) -> etree.XPath:
-        return etree.XPath(expression, namespaces=prefixes, smart_strings=False)
+        return etree.XPath(expression, namespaces=prefixes, smart_strings=False, regexp=False)
 
     return Inspection(
         facts=tuple((row, compiled(path)) for row, path in facts),

@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 from lxml import etree
 
 from .codelist import CodeList
-from .goods import GoodsFields
+from .goods import GoodsFields, GoodsPaths, compile_goods
 from .inspection import Inspection, compile_inspection
 from .kind import MessageKind
 from .mapping import Row
@@ -61,6 +61,7 @@ class Compiled:
     stylesheets: dict[str, etree.XSLT]
     inspections: dict[tuple[str, str], Inspection]
     rules: RuleSet
+    goods: GoodsPaths | None
     accepted: dict[tuple[str, str, date], dict[int, set[str]]] = field(factory=dict)
 
 
@@ -130,7 +131,15 @@ class Profile:
                 for kind in self.kinds
             },
             rules=compile_rules(parse_file(self.files, self.rules_file)),
+            goods=self._compile_goods(),
         )
+
+    def _compile_goods(self) -> GoodsPaths | None:
+        goods = self.goods
+        having = [kind for kind in self.kinds if goods is not None and goods.apply_to(kind)]
+        if goods is None or not having:
+            return None
+        return compile_goods(goods, self.declarations["asean"][having[0].name])
 
     def __reduce__(self) -> Any:
         raise TypeError("a profile holds compiled objects of a thread; load it anew from its files")
