@@ -5,6 +5,7 @@ links        the ways out, one a partner: TLS policy, connections, channel
 revocations  certificates that were taken back
 listeners    the ports and the control socket
 checks       readiness
+long_lived   spares the collector what lives as long as the configuration
 rooms        every room, built and joined
 mishaps      a clock that is wrong and crashes on purpose; only with environment = "test"
 gateway      start, stop, reload

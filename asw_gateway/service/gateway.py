@@ -22,6 +22,7 @@ from asw_gateway.metrics import CollectorRegistry, Metrics
 from asw_gateway.schedule.clock_watch import TOLERATED_SECONDS
 from asw_gateway.service.links import Tools
 from asw_gateway.service.listeners import Listeners
+from asw_gateway.service.long_lived import leave_out
 from asw_gateway.service.mishaps import crash_at_commit
 from asw_gateway.service.revocations import Revocations
 from asw_gateway.service.rooms import Rooms
@@ -121,6 +122,7 @@ class Gateway(Service):
         self._rooms.start()
         await self._rooms.links.put_in_force(self._standing)
         await self._open_ports(conf)
+        leave_out()
         _log.event("gateway-started", version=__version__, node=conf.node, party=conf.party_id.value)
 
     async def _stop(self) -> None:
@@ -230,6 +232,7 @@ class Gateway(Service):
         await self._revocations.remember(found.config)
         await self._revocations.ask(found.config)
         await self._put_in_force(evolve(found, refused=self._revocations.refused(found.config)))
+        leave_out()
         return []
 
     async def _put_in_force(self, new: Standing) -> None:
