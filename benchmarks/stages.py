@@ -161,6 +161,7 @@ class Way:
             message_id=f"m{index}@{at.own.party_id.value}",
             functional_reference=f"REF-{index}",
             now=NOW,
+            checked=accepted.checked,
         )
         if not isinstance(found, Prepared):
             raise SystemExit(f"rejected: {[problem.message for problem in found.problems]}")

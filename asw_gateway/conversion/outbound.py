@@ -8,6 +8,7 @@ portal is told; it is never tried in a circle.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from attrs import evolve
 from twisted.internet.defer import CancelledError
@@ -182,7 +183,7 @@ def message_type(row: OutboundRow) -> str:
 def run_stage(item: SubmittedMessage, setup: Setup, partner: Partner, fresh: Fresh, now: float) -> Stage:
     """Do the whole pure stage of one message; runs in a worker thread."""
     row = item.row
-    ready = pack_ready if row.origin == "gateway" else prepare
+    ready = pack_ready if row.origin == "gateway" else partial(prepare, checked=item.checked)
     result = ready(
         item.body,
         row,

@@ -14,6 +14,7 @@ from attrs import field, frozen
 
 from asw_gateway.exchange import clocks, routing
 from asw_gateway.exchange.identity import Identities, OwnGateway
+from asw_gateway.exchange.submission import CheckedContent
 from asw_gateway.messaging.encryption import ContentSecret
 from asw_gateway.messaging.keys import SigningIdentity, pinned
 from asw_gateway.messaging.message import MessageProperty, Part, UserMessage
@@ -111,19 +112,21 @@ def prepare(
     functional_reference: str,
     now: float,
     content_secret: ContentSecret | None = None,
+    checked: CheckedContent | None = None,
 ) -> Prepared | Rejected:
     """Prepare a national envelope (``raw``, as submitted) for its partner.
 
     ``message_id`` is the new AS4 id (``unique@host``), ``functional_reference`` the WCO reference of this
-    transmission, ``content_secret`` fresh key material where the agreement encrypts.  Rules run on the ASEAN
-    form, so that both sides run the same ones.
+    transmission, ``content_secret`` fresh key material where the agreement encrypts, ``checked`` what the
+    check of this very submission found, if it is still in memory.  Rules run on the ASEAN form, so that both
+    sides run the same ones.
     """
     day = clocks.national_date(row.created_at)
     profile, kind = catalogue.kind(row.document_type, row.kind, day, takes=partial(routing.takes, partner))
-    content = read_content(raw)
-    national = read_facts_national(profile, kind, content)
-    # It was good when it was accepted; the profile may be another one since.
-    problems = list(check_national(profile, kind, content, on=issue_day(national)))
+    if checked is None or checked.profile is not profile or checked.kind is not kind:
+        # It was good when it was accepted; the profile may be another one since.
+        checked = _checked_again(raw, profile, kind)
+    content, national, problems = checked.content, checked.facts, list(checked.problems)
     if blocking(problems):
         return Rejected(problems=tuple(problems))
     translation = to_asean(
@@ -172,6 +175,14 @@ def prepare(
         losses=translation.losses,
         goods=goods,
     )
+
+
+def _checked_again(raw: bytes, profile: Profile, kind: MessageKind) -> CheckedContent:
+    """What the check of a submission would find in it now."""
+    content = read_content(raw)
+    facts = read_facts_national(profile, kind, content)
+    problems = check_national(profile, kind, content, on=issue_day(facts))
+    return CheckedContent(profile=profile, kind=kind, content=content, facts=facts, problems=problems)
 
 
 def pack_ready(

@@ -6,7 +6,7 @@ The answer 99 may only follow the commit of what ``Accepted`` holds; ``Refused``
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
@@ -25,6 +25,20 @@ if TYPE_CHECKING:
 
 #: The largest envelope taken from the portal, unless configuration says otherwise.
 MAX_ENVELOPE_BYTES = 20_000_000
+
+
+@frozen(kw_only=True, eq=False)
+class CheckedContent:
+    """A document found good, by one state of a profile: a stage that follows at once need not begin again.
+
+    content: its element, which nobody changes; problems: warnings.
+    """
+
+    profile: Profile
+    kind: MessageKind
+    content: Any = field(repr=False)
+    facts: DocumentFacts
+    problems: tuple[Problem, ...]
 
 
 @frozen(kw_only=True)
@@ -53,6 +67,7 @@ class Accepted:
     conversation_id: str
     problems: tuple[Problem, ...] = ()
     raw: bytes = field(eq=False, repr=False)
+    checked: CheckedContent = field(eq=False, repr=False)
 
 
 @frozen(kw_only=True)
@@ -100,7 +115,8 @@ def check_submission(
         empty = Problem(rule="ENVELOPE", message="Body/Content holds no document", path=place)
         return _refused(envelope, [*problems, empty])
     facts = read_facts_national(profile, kind, envelope.content)
-    problems += check_national(profile, kind, envelope.content, on=issue_day(facts))
+    found_in_content = check_national(profile, kind, envelope.content, on=issue_day(facts))
+    problems += found_in_content
     if len(data) > kind.max_bytes:
         text = f"a {kind.name} may have at most {kind.max_bytes} bytes, this one has {len(data)}"
         problems.append(Problem(rule="SIZE", message=text, error_code="ERR02_CODE"))
@@ -129,6 +145,13 @@ def check_submission(
         conversation_id=subject.reference or number,
         problems=tuple(problems),
         raw=data,
+        checked=CheckedContent(
+            profile=profile,
+            kind=kind,
+            content=envelope.content,
+            facts=facts,
+            problems=found_in_content,
+        ),
     )
 
 

@@ -17,7 +17,13 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from asw_gateway.exchange.identity import OwnGateway
-from asw_gateway.exchange.submission import MAX_ENVELOPE_BYTES, Accepted, Refused, check_submission
+from asw_gateway.exchange.submission import (
+    MAX_ENVELOPE_BYTES,
+    Accepted,
+    CheckedContent,
+    Refused,
+    check_submission,
+)
 from asw_gateway.logs import Log
 from asw_gateway.messaging.party import Partner
 from asw_gateway.metrics import Metrics
@@ -130,7 +136,7 @@ class Submissions:
         self, request: WebRequest, client: str, accepted: Accepted, rules: SubmissionRules, now: float
     ) -> WebAnswer:
         new = _new_outbound(accepted, *self._lease())
-        done = await self._commit(new, now)
+        done = await self._commit(new, now, accepted.checked)
         if isinstance(done, Repeated) and not done.same_digest:
             text = (
                 f"the message id {accepted.national_message_id} was accepted before with other content;"
@@ -164,13 +170,13 @@ class Submissions:
         )
         return answers.accepted(accepted.envelope, done.row, rules.own)
 
-    async def _commit(self, new: NewOutbound, now: float) -> Submitted | Repeated:
+    async def _commit(self, new: NewOutbound, now: float, checked: CheckedContent) -> Submitted | Repeated:
         """Store it and wake conversion; a client that leaves meanwhile does not stop either."""
         answered: Deferred[Submitted | Repeated] = Deferred()
 
         def committed(done: Submitted | Repeated) -> None:
             if isinstance(done, Submitted):
-                self._hand_over(done.row, new)
+                self._hand_over(done.row, new, checked)
             answered.callback(done)
 
         def failed(failure: Failure) -> None:
@@ -182,13 +188,15 @@ class Submissions:
         self._database.run(outbox.submit, new, now).addCallbacks(committed, failed)
         return await self._storage.settle(answered)
 
-    def _hand_over(self, row: OutboundRow, new: NewOutbound) -> None:
+    def _hand_over(self, row: OutboundRow, new: NewOutbound, checked: CheckedContent) -> None:
         assert isinstance(new.body, bytes)
         try:
             if row.lease_owner is None:
                 self._on_submitted()
             else:
-                self._on_submitted(SubmittedMessage(row=row, content_type=new.content_type, body=new.body))
+                self._on_submitted(
+                    SubmittedMessage(row=row, content_type=new.content_type, body=new.body, checked=checked)
+                )
         except Exception:  # noqa: BLE001  it is committed: conversion finds it later, and 99 is the truth
             self._storage.broken()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
@@ -125,11 +125,15 @@ class Repeated:
 
 @frozen(kw_only=True)
 class SubmittedMessage:
-    """A message claimed for conversion."""
+    """A message claimed for conversion.
+
+    checked: what the check at the door found, for a message that is handed over in memory; never stored.
+    """
 
     row: OutboundRow
     content_type: str
     body: bytes = field(repr=False)
+    checked: Any = field(default=None, eq=False, repr=False)
 
 
 @frozen(kw_only=True)

@@ -53,8 +53,7 @@ class Translation:
 def check_national(
     profile: Profile, kind: MessageKind, content: Any, *, on: date | None = None
 ) -> tuple[Problem, ...]:
-    """Schema, codes (valid on a day, if not given that of its issue) and dates of a national content element.
-    """
+    """Schema, codes (on a day, else that of its issue) and dates of a national content element."""
     return _check(profile, kind, "national", content, on)
 
 

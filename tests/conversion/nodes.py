@@ -118,7 +118,9 @@ class Node:
         done = self.database.run_now(outbox.submit, new, self.clock.seconds())
         assert isinstance(done, Submitted)
         if hand_over:
-            message = SubmittedMessage(row=done.row, content_type="application/xml", body=data)
+            message = SubmittedMessage(
+                row=done.row, content_type="application/xml", body=data, checked=found.checked
+            )
             self.conversion.on_submitted(message)
         else:
             self.conversion.on_submitted()

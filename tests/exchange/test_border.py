@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from attrs import evolve, frozen
 
-from asw_gateway.exchange import settlement
+from asw_gateway.exchange import outbound, settlement
 from asw_gateway.exchange.inbound import ReceivedMessage, RefusedMessage, receive, reopen
 from asw_gateway.exchange.outbound import Prepared, Rejected, pack_ready, prepare
 from asw_gateway.exchange.processing import Answered, Converted, Unconvertible, process
 from asw_gateway.exchange.settlement import KnownDocument, Verdict, lookups, settle
-from asw_gateway.exchange.submission import Accepted, Refused, check_submission
+from asw_gateway.exchange.submission import Accepted, CheckedContent, Refused, check_submission
 from asw_gateway.messaging.signal import Receipt, read_signal
+from asw_gateway.messaging.xml import canonical, parse
 from asw_gateway.translation.envelope import read_envelope
+from asw_gateway.translation.profile_loading import load_profile
 from simulators import documents
 from tests.exchange.world import NOW, Gateway, catalogue, gateway
+from tests.profiles import shelf
 
 VN = gateway("VN", "TH")
 TH = gateway("TH", "VN")
@@ -51,7 +56,13 @@ def accepted(at: Gateway, data: bytes) -> Accepted:
     return found
 
 
-def send(at: Gateway, data: bytes, unique: str, ref: str | None = None) -> Prepared | Rejected:
+def send(
+    at: Gateway,
+    data: bytes,
+    unique: str,
+    ref: str | None = None,
+    checked: CheckedContent | None = None,
+) -> Prepared | Rejected:
     found = accepted(at, data)
     row = Row(
         document_type=found.document_type,
@@ -71,6 +82,7 @@ def send(at: Gateway, data: bytes, unique: str, ref: str | None = None) -> Prepa
         message_id=f"{unique}@{at.own.party_id.value}",
         functional_reference=f"REF-{unique}",
         now=NOW,
+        checked=checked,
     )
 
 
@@ -329,3 +341,33 @@ def test_a_document_for_another_country_is_answered() -> None:
     answered = converted(at_th, received)
     assert isinstance(answered, Answered)
     assert "T06" in {p.rule for p in answered.problems}
+
+
+def unsealed(message: Prepared) -> bytes:
+    received = arrived(TH, message)
+    root = parse(received.verified.parts[0].content)
+    for signature in root.findall("{*}Signature"):
+        root.remove(signature)
+    return canonical(root)
+
+
+def test_what_the_door_checked_is_prepared_by_another_thread_as_if_checked_again() -> None:
+    again = prepared(VN, form_d(), "u1")
+    checked = accepted(VN, form_d()).checked
+    with ThreadPoolExecutor(1) as other, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outbound, "read_content", None)  # nothing is parsed a second time
+        once = other.submit(send, VN, form_d(), "u1", None, checked).result()
+    assert isinstance(once, Prepared)
+    assert unsealed(once) == unsealed(again)
+    assert (once.business_digest, once.facts) == (again.business_digest, again.facts)
+    assert (once.problems, once.losses) == (again.problems, again.losses)
+
+
+def test_a_check_by_another_state_of_the_profile_is_made_again() -> None:
+    checked = accepted(VN, form_d()).checked
+    name = checked.profile.name
+    other = load_profile(name, shelf.files(name), shelf.files(shelf.REFERENCE))
+    stale = evolve(checked, profile=other, facts=evolve(checked.facts, number="another"))
+    found = send(VN, form_d(), "u1", checked=stale)
+    assert isinstance(found, Prepared)
+    assert found.facts.number != "another"
