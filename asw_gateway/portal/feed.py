@@ -47,7 +47,7 @@ class FeedLimits:
 
     wait_seconds: float = 50.0
     waiters: int = 64
-    recheck_seconds: float = 2.0
+    recheck_seconds: float = 0.5
     page_bytes: int = 8_000_000
 
 

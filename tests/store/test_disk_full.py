@@ -1,4 +1,4 @@
-"""A disk that is full for a while (RLIMIT_FSIZE): units fail, and work again when there is room."""
+"""A disk that is full for a while (RLIMIT_FSIZE, max_page_count): units fail, and work when there is room."""
 
 from __future__ import annotations
 
@@ -41,6 +41,26 @@ def test_a_full_disk_is_survived(tmp_path: Path, room_bytes: int) -> None:
             database.run_now(note, 5000)
         with pytest.raises(StoreUnavailable):
             database.run_now(note, 5000)
+    database.run_now(note, 7)
+    report = database.read_now(journal.verify)
+    database.close_now()
+    assert report.whole
+    assert report.entries == {"a": 17}
+
+
+def pragma(conn: Transaction, words: str) -> int:
+    return int(conn.connection.exec_driver_sql(f"PRAGMA {words}").scalar_one())
+
+
+@pytest.mark.parametrize("room_pages", [0, 1, 20])
+def test_a_database_that_may_not_grow_is_survived(tmp_path: Path, room_pages: int) -> None:
+    database = Database.open(f"sqlite:///{tmp_path / 'gateway.sqlite'}", node="a")
+    database.run_now(note, 10)
+    pages = database.run_now(pragma, "page_count")
+    database.run_now(pragma, f"max_page_count = {pages + room_pages}")
+    with pytest.raises(StoreUnavailable, match="full"):
+        database.run_now(note, 5000)
+    database.run_now(pragma, f"max_page_count = {pages + 100_000}")
     database.run_now(note, 7)
     report = database.read_now(journal.verify)
     database.close_now()
