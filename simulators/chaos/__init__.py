@@ -4,6 +4,7 @@
 
     __main__.py   the engines one after another, one line for each, and the verdict
     run.py        one engine: pairs side by side, traffic, faults, the drain, the count
+    agenda.py     what is to be done later
     pair.py       two countries that talk to each other only: files, processes, links
     node.py       one gateway process: where it listens, how it is killed and comes back
     link.py       a TCP relay that knows nothing of TLS; link_faults.py: what it does to a connection

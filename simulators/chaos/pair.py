@@ -70,6 +70,19 @@ class Party:
     def outgoing(self) -> Path:
         return self.portal_directory / "outgoing"
 
+    def look(self, now: float) -> str:
+        """Start the portal again in its time; a sentence when it ended although nobody killed it."""
+        if self.portal.running:
+            return ""
+        trouble = ""
+        if self.portal_back_at is None:
+            trouble = f"the portal of {self.country} ended: {self.portal_directory}"
+            self.portal_back_at = now
+        if now >= self.portal_back_at:
+            self.portal_back_at = None
+            self.portal.start()
+        return trouble
+
 
 @define(eq=False)
 class Pair:

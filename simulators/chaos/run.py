@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import json
 import threading
 import time
@@ -10,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import count as numbers
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,6 +17,7 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread
 
+from simulators.chaos.agenda import Agenda
 from simulators.chaos.deck import Card, deck
 from simulators.chaos.pair import Pair, make_pair
 from simulators.chaos.postgres import Server
@@ -81,8 +80,7 @@ class Run:
         self._say = say
         self._live = live
         self._household = Household()
-        self._acts: list[tuple[float, int, Callable[[], object]]] = []
-        self._act_numbers = numbers()
+        self._agenda = Agenda(time.monotonic)
         self._lock = threading.Lock()
         self._cards: list[Card] = []
         self._began = self._ready_at = time.monotonic()
@@ -105,8 +103,7 @@ class Run:
         self._say(f"{self._clock()} {self.engine}: {sentence}")
 
     def later(self, seconds: float, act: Callable[[], object]) -> None:
-        with self._lock:
-            heapq.heappush(self._acts, (time.monotonic() + seconds, next(self._act_numbers), act))
+        self._agenda.later(seconds, act)
 
     def in_reactor(self, act: Callable[[], Any]) -> Any:
         return blockingCallFromThread(self._reactor, act)
@@ -235,24 +232,16 @@ class Run:
 
     def _tick(self) -> None:
         time.sleep(TICK_SECONDS)
-        while self._acts and self._acts[0][0] <= time.monotonic():
-            with self._lock:
-                _, _, act = heapq.heappop(self._acts)
-            act()
+        self._agenda.run_due()
         for pair in self.pairs:
             for node in pair.nodes:
                 trouble = node.look()
                 if trouble:
                     self.complain(trouble)
             for party in pair.parties.values():
-                if party.portal.running:
-                    continue
-                if party.portal_back_at is None:
-                    self.complain(f"the portal of {party.country} ended: {party.portal_directory}")
-                    party.portal_back_at = time.monotonic()
-                if time.monotonic() >= party.portal_back_at:
-                    party.portal_back_at = None
-                    party.portal.start()
+                trouble = party.look(time.monotonic())
+                if trouble:
+                    self.complain(trouble)
         if time.monotonic() - self._told_at > 0.5:
             self._told_at = time.monotonic()
             for tally in self._tallies.values():
@@ -283,7 +272,7 @@ class Run:
             for link in pair.links:
                 self.in_reactor(link.disarm)
         deadline = time.monotonic() + 30
-        while self._acts and time.monotonic() < deadline:
+        while self._agenda and time.monotonic() < deadline:
             self._tick()
         for pair in self.pairs:
             for node in pair.nodes:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from simulators.chaos.agenda import Agenda
 from simulators.chaos.deck import deck
 from simulators.chaos.node import Node, write_whole
 from simulators.chaos.processes import AIMED
@@ -239,6 +240,19 @@ def test_only_the_aimed_kill_itself_is_expected(tmp_path: Path) -> None:
     node.crash_at("before", "outbound.queued")
     node.aimed = "before outbound.queued"
     assert "status -9" in node.look()
+
+
+def test_the_agenda_keeps_times_and_order() -> None:
+    now, done = 10.0, []
+    agenda = Agenda(lambda: now)
+    agenda.later(2.0, lambda: done.append("last"))
+    agenda.later(1.0, lambda: agenda.later(0.0, lambda: done.append("asked for by the first")))
+    agenda.later(1.0, lambda: done.append("second"))
+    agenda.run_due()
+    assert (done, len(agenda)) == ([], 3)
+    now = 11.0
+    agenda.run_due()
+    assert (done, len(agenda)) == (["second", "asked for by the first"], 1)
 
 
 def test_whole_files_leave_nothing_behind(tmp_path: Path) -> None:
