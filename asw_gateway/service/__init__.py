@@ -60,7 +60,8 @@ def _give_up(sentence: str, reactor: Any) -> None:
     """End the process with status 1; twistd has no way to pass a status through a stopping reactor."""
     sys.stderr.write(f"asw-gateway: {sentence}\n")
     reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
-    reactor.stop()
+    # At once while it runs, and as soon as it does: services start before the reactor.
+    reactor.callWhenRunning(reactor.stop)
 
 
 def try_store(config: GatewayConfig) -> None:

@@ -118,3 +118,50 @@ def test_plugin_is_found_from_the_checkout(command: list[str], gateway: Path, tm
     assert run.returncode == 1, run.stderr
     assert f"asw-gateway: {gateway} cannot be used: 1 error" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+DATABASE_GOES_AWAY = """
+import sys
+from asw_gateway.store.database import Database
+from asw_gateway.store.engine import StoreUnavailable
+from twisted.scripts.twistd import run
+
+opened, times = Database.open, []
+
+def open_once(*given, **named):
+    times.append(1)
+    if len(times) > 1:
+        raise StoreUnavailable("cannot open the database: it has just gone away")
+    return opened(*given, **named)
+
+Database.open = open_once
+sys.argv[0] = "twistd"
+run()
+"""
+
+
+def test_a_database_that_goes_away_during_the_start_ends_it(gateway: Path, tmp_path: Path) -> None:
+    """It is there when the configuration is tried and not when the service starts: no zombie is left."""
+    (tmp_path / "profiles").rmdir()
+    (tmp_path / "profiles").symlink_to(ROOT / "profiles")
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            DATABASE_GOES_AWAY,
+            "-n",
+            "--pidfile=",
+            "asw-gateway",
+            "--config",
+            str(gateway),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "asw-gateway: cannot open the database: it has just gone away" in run.stdout + run.stderr
+    assert "ReactorNotRunning" not in run.stdout + run.stderr
