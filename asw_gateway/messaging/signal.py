@@ -112,7 +112,7 @@ def build_receipt(
     X509v3."""
     information = "".join(
         "<ebbp:MessagePartNRInformation>"
-        + canonical(reference.element).decode("utf-8")
+        + (reference.written or canonical(reference.element).decode("utf-8"))
         + "</ebbp:MessagePartNRInformation>"
         for reference in verified.references
     )

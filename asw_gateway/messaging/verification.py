@@ -8,6 +8,7 @@ every part must be covered exactly once, so nothing can be moved, wrapped or add
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from attrs import field, frozen
@@ -47,16 +48,22 @@ _DIGEST_NAMES = {ns.SHA256: "sha256", ns.DSIG_MORE + "sha384": "sha384", ns.XENC
 _DS = f"{{{ns.DS}}}"
 _WSSE = f"{{{ns.WSSE}}}"
 _WSU = f"{{{ns.WSU}}}"
+_PLAIN_SIGNED_INFO = f'<ds:SignedInfo xmlns:ds="{ns.DS}">'.encode()
+_WRITTEN_REFERENCE = re.compile("<ds:Reference((?: [^>]*)?>.*?</ds:Reference>)", re.DOTALL)
 _INCLUSIVE = f"{{{ns.EXC_C14N}}}InclusiveNamespaces"
 
 
 @frozen(kw_only=True)
 class ReceivedReference:
-    """A verified ds:Reference: its element (for the receipt), URI and base64 digest."""
+    """A verified ds:Reference: its element (for the receipt), URI and base64 digest.
+
+    written: its exclusive canonical form where that was seen on the way, else empty.
+    """
 
     element: etree._Element = field(repr=False)
     uri: str
     digest: str
+    written: str = field(default="", repr=False)
 
 
 @frozen(kw_only=True)
@@ -104,11 +111,15 @@ def verify_signature(
         )
     check_validity(certificate, now)
     check_refused(certificate, refused)
-    if not certificate.verifies(base64_octets(value), _canonical(signed_info, method)):
+    signed_octets = _canonical(signed_info, method)
+    if not certificate.verifies(base64_octets(value), signed_octets):
         raise failed("bad_signature", "the signature value does not verify")
     _check_timestamp(security, now, clock_skew_seconds)
     return VerifiedSignature(
-        signer=certificate.certificate, references=_check_references(references, received, security, parts)
+        signer=certificate.certificate,
+        references=_check_references(
+            references, _written_references(signed_octets, len(references)), received, security, parts
+        ),
     )
 
 
@@ -138,8 +149,21 @@ def _signed_info(
     return children[0], algorithm, children[2:]
 
 
+def _written_references(signed_info: bytes, count: int) -> list[str]:
+    """The canonical form of each reference, cut out of that of ds:SignedInfo; empty where that cannot be.
+
+    It can where the one namespace declared is that of ds: then each reference only declares it again.
+    """
+    if signed_info.startswith(_PLAIN_SIGNED_INFO) and signed_info.count(b"xmlns") == 1:
+        found = _WRITTEN_REFERENCE.findall(signed_info.decode("utf-8"))
+        if len(found) == count:
+            return [f'<ds:Reference xmlns:ds="{ns.DS}"{rest}' for rest in found]
+    return [""] * count
+
+
 def _check_references(
     references: Sequence[etree._Element],
+    written: Sequence[str],
     received: ReceivedEnvelope,
     security: etree._Element,
     parts: Mapping[str, tuple[str, bytes | DigestedPart]],
@@ -150,7 +174,7 @@ def _check_references(
     ]
     covered: set[str] = set()
     result = []
-    for reference in references:
+    for reference, text in zip(references, written, strict=True):
         uri = reference.get("URI", "")
         transform, digest_method, digest_value = _reference_parts(reference)
         if uri.startswith("cid:"):
@@ -174,9 +198,8 @@ def _check_references(
         if found != base64_octets(digest_value):
             what = "a part" if uri.startswith("cid:") else "the header or body"
             raise failed("bad_digest", f"the digest of {what} does not match")
-        result.append(
-            ReceivedReference(element=reference, uri=uri, digest="".join((digest_value.text or "").split()))
-        )
+        claimed = "".join((digest_value.text or "").split())
+        result.append(ReceivedReference(element=reference, uri=uri, digest=claimed, written=text))
     for wanted in ("header", "body", *(f"cid:{content_id}" for content_id in parts)):
         if wanted not in covered:
             what = "a part" if wanted.startswith("cid:") else f"the {wanted}"

@@ -122,22 +122,31 @@ class _Writer:
                 yield self._name(child)
         for namesakes in node.by_name.values():
             name = self._name(namesakes[0].declaration)
-            if all(each.step.condition is not None for each in namesakes):
-                yield name + "".join(f"[not({self._test(each)})]" for each in namesakes)
+            tests = [self._test(each) for each in namesakes if each.step.condition is not None]
+            inside = []
+            if len(tests) == len(namesakes):
+                inside.append(f"not({' or '.join(tests)})")
             for each in namesakes:
-                elements = name + self._condition(each)
-                if each.each is None and each.declaration.repeats:
-                    yield f"{elements}[2]"
-                inside = " or ".join(self.unplaced(each))
-                if inside:
-                    yield f"{elements}[{inside}]"
+                lost = " or ".join(self.unplaced(each))
+                if lost:
+                    inside.append(" and ".join([*self._tests(each), f"({lost})"]))
+            if inside:
+                yield f"{name}[{' or '.join(inside)}]"
+            single = [each for each in namesakes if each.each is None and each.declaration.repeats]
+            if single:
+                # Most documents have but one element of the name, which costs one look.
+                several = " or ".join(f"{name}{self._condition(each)}[2]" for each in single)
+                yield f"({name}[2] and ({several}))"
 
     def _condition(self, node: Node) -> str:
         """What tells this node's elements from its namesakes'."""
+        return "".join(f"[{test}]" for test in self._tests(node))
+
+    def _tests(self, node: Node) -> list[str]:
         if node.step.condition is not None:
-            return f"[{self._test(node)}]"
+            return [self._test(node)]
         rivals = node.parent.by_name[node.step.name] if node.parent is not None else ()
-        return "".join(f"[not({self._test(rival)})]" for rival in rivals if rival.step.condition is not None)
+        return [f"not({self._test(rival)})" for rival in rivals if rival.step.condition is not None]
 
     def _test(self, node: Node) -> str:
         assert node.step.condition is not None

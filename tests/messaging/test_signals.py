@@ -74,6 +74,13 @@ def test_a_receipt_is_signed_in_canonical_form_whatever_its_references_declare(i
     assert canonical(header) in body
 
 
+def test_references_cut_out_of_the_signed_info_are_in_canonical_form():
+    references = verified().references
+    assert len(references) == 3
+    for reference in references:
+        assert reference.written == canonical(reference.element).decode()
+
+
 def error(fault=None, signer="th"):
     fault = fault or RemoteFault("EBMS:0010", "unknown_agreement", "the agreement is not known")
     return build_error(
