@@ -38,8 +38,9 @@ _AFTER = Statement(
     lambda _: (
         select(*_META, *bodies.body_columns(_b))
         .join_from(_f, _b, _f.c.sequence == _b.c.sequence)
-        .where(_f.c.sequence > bindparam("after"))
-        .order_by(_f.c.sequence)
+        # Said of both: PostgreSQL would look for the first body from the beginning of their table.
+        .where(_f.c.sequence > bindparam("after"), _b.c.sequence > bindparam("after"))
+        .order_by(_b.c.sequence)
         .limit(bindparam("limit"))
     )
 )

@@ -100,6 +100,14 @@ SELECT 'p' || n % 10, 'm' || n, 'd', 's', 'a', 'k' || n, CASE WHEN n % 2 = 0 THE
   CASE WHEN n % 2 = 1 THEN 'acknowledged' ELSE 'received' END, 0, 0, 0, 'f', {T0} + n
 FROM generate_series(1, {BACKLOG}) AS n
 """
+FILL_FEED = f"""
+INSERT INTO feed (sequence, entry_id, kind, subject, partner, document_type, document_number, created_at)
+SELECT n, 'e' || n, 'notice', 'outbound:' || n, '', '', '', {T0} FROM generate_series(1, {BACKLOG}) AS n
+"""
+FILL_FEED_BODY = f"""
+INSERT INTO feed_body (sequence, content_type, size_bytes, body)
+SELECT n, 'x', 500, decode(repeat('78', 500), 'hex') FROM generate_series(1, {BACKLOG}) AS n
+"""
 NOW = T0 + 500
 ASKED: Mapping[str, Mapping[str, Any]] = {
     "sending_sql.CLAIM": {
@@ -124,7 +132,8 @@ ASKED: Mapping[str, Mapping[str, Any]] = {
 @pytest.fixture(scope="module")
 def filled() -> Any:
     def fill(conn: Transaction) -> None:
-        for each in (FILL, FILL_INBOX, "ANALYZE outbox", "ANALYZE inbox"):
+        analyse = "ANALYZE outbox, inbox, feed, feed_body"
+        for each in (FILL, FILL_INBOX, FILL_FEED, FILL_FEED_BODY, analyse):
             conn.connection.exec_driver_sql(each.replace("%", "%%"))
 
     with open_database("postgresql") as database:
@@ -142,3 +151,20 @@ def test_postgresql_finds_its_way_by_index_in_a_backlog(filled: Database, name: 
     steps = filled.run_now(explain)
     assert not re.search(r"Seq Scan on (outbox|inbox)", steps), steps
     assert "Index" in steps
+
+
+@pytest.mark.parametrize("after", [0, BACKLOG // 2, BACKLOG - 20])
+def test_a_page_of_the_feed_reads_a_page_wherever_it_lies(filled: Database, after: int) -> None:
+    """PostgreSQL must not walk one of the two tables from its beginning to find where a page starts."""
+
+    def explain(conn: Transaction) -> str:
+        sql, constants = statements()["feed._AFTER"].compiled(conn.dialect)
+        asked = {**constants, "after": after, "limit": 10}
+        found = conn.connection.exec_driver_sql(f"EXPLAIN (ANALYZE, TIMING OFF) {sql}", asked)
+        return "\n".join(row[0] for row in found)
+
+    steps = filled.run_now(explain)
+    read = [float(found) for found in re.findall(r"actual rows=([0-9.]+)", steps)]
+    assert read[0] == 10
+    assert max(read) <= 100, steps
+    assert not re.search(r"Seq Scan|Rows Removed", steps), steps
