@@ -97,7 +97,7 @@ class _Writer:
 
     def template(self) -> str:
         root = "/" + self._step(self.sheet.source_root.namespace, self.sheet.source_root.name)
-        body = self._open(self.sheet.target, (Step(self.sheet.source_root.name),))
+        body = self._open(self.sheet.target, (Step(self.sheet.source_root.name),), "")
         name = f"kind-{self.sheet.kind.name}"
         return (
             f'<xsl:template name="{name}"><xsl:for-each select="{root}">{body}</xsl:for-each></xsl:template>'
@@ -130,17 +130,30 @@ class _Writer:
             parts.append(text)
         return "/".join(parts) or "."
 
-    def _element(self, node: Node, context: Path) -> str:
-        """The element of a node, written from `context`; repeated where the node repeats."""
+    def _first(self, path: Path, context: Path, inner: str) -> str:
+        """`inner` said of the first element at a path; where the schema lets none repeat, of the only one."""
+        select = self._select(path, context)
+        if select == ".":
+            return inner
+        declaration, repeats = self.sheet.source_root, False
+        for index, step in enumerate(path[1:], start=1):
+            if step.is_attribute:
+                break
+            declaration = declaration.by_name[step.name]
+            repeats = repeats or (index >= len(context) and declaration.repeats)
+        return f'<xsl:for-each select="{f"({select})[1]" if repeats else select}">{inner}</xsl:for-each>'
+
+    def _element(self, node: Node, context: Path, around: str) -> str:
+        """The element of a node, written from `context` into an element of the namespace `around`; repeated
+        where the node repeats."""
         if node.each is not None:
             source = node.each.side(self.other)
-            inner = self._open(node, source)
+            inner = self._open(node, source, around)
             return f'<xsl:for-each select="{self._select(source, context)}">{inner}</xsl:for-each>'
         if node.text is not None and not node.text.is_constant:
             source = node.text.side(self.other)
-            inner = self._open(node, source)
-            return f'<xsl:for-each select="({self._select(source, context)})[1]">{inner}</xsl:for-each>'
-        inner = self._open(node, context)
+            return self._first(source, context, self._open(node, source, around))
+        inner = self._open(node, context, around)
         if node.text is not None and node.text.convert.startswith("param:"):
             return f"<xsl:if test=\"${node.text.convert[6:]} != ''\">{inner}</xsl:if>"
         tests = [
@@ -150,9 +163,10 @@ class _Writer:
             return inner  # it holds a constant, which is always there
         return f'<xsl:if test="{escape(" or ".join(dict.fromkeys(tests)))}">{inner}</xsl:if>'
 
-    def _open(self, node: Node, context: Path) -> str:
-        name, namespace = node.declaration.name, node.declaration.namespace
-        parts = [f"<xsl:element name={quoteattr(name)} namespace={quoteattr(namespace)}>"]
+    def _open(self, node: Node, context: Path, around: str) -> str:
+        """The element as it is to come out, which libxslt copies faster than it makes an xsl:element."""
+        namespace = node.declaration.namespace
+        parts = [_start_tag(node.declaration, around)]
         for attribute, row in node.attributes.items():
             select = self._select(row.side(self.other), context)
             parts.append(
@@ -163,20 +177,18 @@ class _Writer:
         for child in node.declaration.children:
             if child.name in constants:
                 parts.append(
-                    f"<xsl:element name={quoteattr(child.name)} namespace={quoteattr(child.namespace)}>"
-                    f"{escape(constants[child.name])}</xsl:element>"
+                    f"{_start_tag(child, namespace)}{escape(constants[child.name])}</{child.name}>"
                 )
             for below in node.by_name.get(child.name, ()):
-                parts.append(self._element(below, context))
+                parts.append(self._element(below, context, namespace))
         if node.text is not None:
             parts.append(self._text(node.text, context))
-        parts.append("</xsl:element>")
+        parts.append(f"</{node.declaration.name}>")
         return "".join(parts)
 
     def _text(self, row: Row, context: Path) -> str:
-        select = "." if row.is_constant else self._select(row.side(self.other), context)
         value = self._value(row)
-        return value if select == "." else f'<xsl:for-each select="({select})[1]">{value}</xsl:for-each>'
+        return value if row.is_constant else self._first(row.side(self.other), context, value)
 
     def _value(self, row: Row) -> str:
         head, _, argument = row.convert.partition(":")
@@ -199,6 +211,13 @@ class _Writer:
                 f'<xsl:choose>{whens}<xsl:otherwise><xsl:value-of select="."/></xsl:otherwise></xsl:choose>'
             )
         return '<xsl:value-of select="."/>'
+
+
+def _start_tag(declaration: Element, around: str) -> str:
+    """A start tag that declares its namespace where the element around it has another one."""
+    if declaration.namespace == around:
+        return f"<{declaration.name}>"
+    return f"<{declaration.name} xmlns={quoteattr(declaration.namespace)}>"
 
 
 def _present_with(node: Node) -> Iterator[Row]:
