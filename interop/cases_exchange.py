@@ -154,11 +154,11 @@ def uncompressed_from_phase4(stage: Stage) -> None:
 
 
 @case("phase4 to ours: a certificate of 12 MB", "th")
-def large_from_phase4(stage: Stage) -> str:
-    number, file = sealed_file(stage, "th", remarks_bytes=TEN_MEGABYTES)
+def large_from_phase4(stage: Stage, name: str = "th") -> str:
+    number, file = sealed_file(stage, name, remarks_bytes=TEN_MEGABYTES)
     begin = time.monotonic()
-    order = stage.order("th", message_id_of("th"), [file])
-    receipted(stage.peers["th"].send(order, seconds=LARGE_SECONDS))
+    order = stage.order(name, message_id_of(name), [file])
+    receipted(stage.peers[name].send(order, seconds=LARGE_SECONDS))
     seconds = time.monotonic() - begin
     entry = stage.portal.document(number, seconds=LARGE_SECONDS)
     assert len(entry.envelope) > TEN_MEGABYTES
@@ -166,8 +166,16 @@ def large_from_phase4(stage: Stage) -> str:
 
 
 @case("ours to phase4: a certificate of 12 MB", "th")
-def large_to_phase4(stage: Stage) -> str:
+def large_to_phase4(stage: Stage, name: str = "th", security: str = "signed") -> str:
     begin = time.monotonic()
-    size = deliver(stage, "th", "signed", remarks_bytes=TEN_MEGABYTES)
+    size = deliver(stage, name, security, remarks_bytes=TEN_MEGABYTES)
     assert size > TEN_MEGABYTES
     return f"{size} bytes; receipted after {time.monotonic() - begin:.1f} s"
+
+
+@case("a certificate of 12 MB, encrypted, from phase4 and to it; then the same in the 2.0 suite", "id", "la")
+def large_encrypted(stage: Stage) -> str:
+    told = []
+    for name in ("id", "la"):
+        told += [large_from_phase4(stage, name), large_to_phase4(stage, name, "signed+encrypted")]
+    return " | ".join(told)
