@@ -66,7 +66,8 @@ interop: $(STAMP)
 # Needs atheris, which has wheels for some platforms only; without it says so and ends with 2.
 fuzz: $(STAMP)
 	@$(PY) -c 'import atheris' 2>/dev/null || \
-	  $(PY) -m pip install --quiet --disable-pip-version-check ".[fuzz]" 2>/dev/null || true
+	  $(PY) -m pip install --quiet --disable-pip-version-check \
+	    --config-settings editable_mode=compat --editable ".[fuzz]" 2>/dev/null || true
 	@$(PY) -m tests.fuzz.run $(ARGS)
 
 # The 36 assertions of the eDelivery AS4 Common Profile over real sockets; evidence in build/conformance.
