@@ -19,7 +19,7 @@ from asw_gateway.exchange.identity import OwnGateway
 from asw_gateway.messaging.faults import LocalFault
 from asw_gateway.messaging.keys import SigningIdentity
 from asw_gateway.schedule.journal_heads import signed_head
-from asw_gateway.store import evidence, heads, inbox, journal, outbox, partner_state
+from asw_gateway.store import chains, evidence, heads, inbox, outbox, partner_state
 from asw_gateway.store.database import Database
 from asw_gateway.store.evidence import Evidence
 from asw_gateway.store.transaction import Transaction
@@ -38,12 +38,12 @@ def command() -> None:
 @with_database_url
 def verify(output: Output, url: str) -> None:
     """Walk every hash chain of the journal; exit 1 at any entry that is missing, out of place or changed."""
-    report = _opened(output, url, lambda database: database.read_now(journal.verify))
+    report = _opened(output, url, lambda database: database.read_now(chains.verify))
     if output.as_json:
         output.value({"whole": report.whole, "entries": report.entries, "breaks": list(report.breaks)})
     else:
-        chains = [{"chain": chain, "entries": entries} for chain, entries in report.entries.items()]
-        output.rows(chains, {"chain": "CHAIN", "entries": "ENTRIES"}, "the journal is empty")
+        counted = [{"chain": chain, "entries": entries} for chain, entries in report.entries.items()]
+        output.rows(counted, {"chain": "CHAIN", "entries": "ENTRIES"}, "the journal is empty")
         for broken in report.breaks:
             output.line(f"BROKEN {broken}")
         output.line("the journal is whole" if report.whole else f"{len(report.breaks)} breaks")

@@ -18,7 +18,7 @@ Deferred fires, or none of it is. Units that wait at the same time share a commi
     registry.py       documents and their states
     partner_state.py  back-off, circuit breaker, last contact
     jobs.py           due work that fires once over all nodes
-    journal.py        append-only, hash-chained evidence
+    journal.py        append-only, hash-chained evidence; chains.py walks it, heads.py keeps its signed heads
     search.py         lists for operators
     outlook.py        how much is waiting
     schema.py         making, upgrading and refusing schemas; migrations/ holds the alembic revisions

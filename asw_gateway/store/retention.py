@@ -18,7 +18,7 @@ from typing import Any
 from attrs import frozen
 from sqlalchemy import bindparam, text
 
-from asw_gateway.store import bodies, journal
+from asw_gateway.store import bodies, chains, journal
 from asw_gateway.store.journal import Head
 from asw_gateway.store.transaction import Transaction
 
@@ -195,7 +195,7 @@ def purge_journal_piece(
             f"DELETE FROM {table} WHERE chain = :chain AND sequence <= :last",  # noqa: S608
             {"chain": chain, "last": last.sequence},
         )
-    journal.note_purge(conn, chain, last, now, f"is the last of entries {first}.. purged, {_day(before)}")
+    chains.note_purge(conn, chain, last, now, f"is the last of entries {first}.. purged, {_day(before)}")
     return int(last.sequence - first + 1)
 
 

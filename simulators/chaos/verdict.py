@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from attrs import Factory, define
 
-from asw_gateway.store import journal
+from asw_gateway.store import chains
 from simulators.chaos.pair import Pair
 from simulators.chaos.processes import COMMITS
 from simulators.chaos.table import read_store
@@ -106,7 +106,7 @@ def count_pairs(verdict: Verdict, pairs: Iterable[Pair]) -> None:
 def verify_chains(verdict: Verdict, pairs: Iterable[Pair]) -> None:
     """Walk the journal of every database; the gateways must have ended."""
     for url in dict.fromkeys(node.database_url for pair in pairs for node in pair.nodes):
-        report = read_store(url, journal.verify)
+        report = read_store(url, chains.verify)
         verdict.journal_entries += sum(report.entries.values())
         verdict.chain_breaks += len(report.breaks)
         verdict.findings += [f"chain: {broken}" for broken in report.breaks]

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from asw_gateway.messaging.seal import check_seal
 from asw_gateway.schedule.duties import Certificates, Duties
-from asw_gateway.store import heads, journal, outbox, sending
+from asw_gateway.store import chains, heads, outbox, sending
 from asw_gateway.store.retention import Periods
 from simulators import documents
 from tests.conversion.nodes import Node
@@ -136,7 +136,7 @@ class EvidenceTests(Duty):
         self.node.clock.advance(Periods().evidence_seconds)
         self.assertGreater(self.done(self.duties.purge()), 1)
         self.assertIsNone(self.node.database.read_now(outbox.get, row.id))
-        self.assertTrue(self.node.database.read_now(journal.verify).whole)
+        self.assertTrue(self.node.database.read_now(chains.verify).whole)
 
     def test_heads_of_the_journal_are_signed_when_it_has_grown(self) -> None:
         self.assertEqual(self.done(self.duties.publish_heads()), 0)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from sqlalchemy import make_url
 
 from asw_gateway.cli.main import main
-from asw_gateway.store import backup, feed, inbox, journal, outbox, sending
+from asw_gateway.store import backup, chains, feed, inbox, journal, outbox, sending
 from asw_gateway.store.backup import FEED_JUMP, BackupFault
 from asw_gateway.store.database import Database
 from tests.store.databases import database_url
@@ -70,7 +70,7 @@ def test_the_restore_drill(engine: str, tmp_path: Path) -> None:
         backup.restore(url, copy, now=T0 + 1, actor="test")
         database = Database.open(url, node="node-a")
         try:
-            assert database.read_now(journal.verify).whole
+            assert database.read_now(chains.verify).whole
             for direction, name in before:
                 if direction == "out":
                     row = database.read_now(outbox.by_national_id, "VNSW", name)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asw_gateway.store import journal
+from asw_gateway.store import chains, journal
 from asw_gateway.store.database import Database
 from asw_gateway.store.engine import StoreUnavailable
 from asw_gateway.store.transaction import Transaction
@@ -42,7 +42,7 @@ def test_a_full_disk_is_survived(tmp_path: Path, room_bytes: int) -> None:
         with pytest.raises(StoreUnavailable):
             database.run_now(note, 5000)
     database.run_now(note, 7)
-    report = database.read_now(journal.verify)
+    report = database.read_now(chains.verify)
     database.close_now()
     assert report.whole
     assert report.entries == {"a": 17}
@@ -62,7 +62,7 @@ def test_a_database_that_may_not_grow_is_survived(tmp_path: Path, room_pages: in
         database.run_now(note, 5000)
     database.run_now(pragma, f"max_page_count = {pages + 100_000}")
     database.run_now(note, 7)
-    report = database.read_now(journal.verify)
+    report = database.read_now(chains.verify)
     database.close_now()
     assert report.whole
     assert report.entries == {"a": 17}

@@ -12,7 +12,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from asw_gateway.metrics import CollectorRegistry, Metrics
-from asw_gateway.store import feed, journal, outbox
+from asw_gateway.store import chains, feed, outbox
 from asw_gateway.store.database import Database, StoreClosed
 from asw_gateway.store.engine import StoreConflict, StoreUnavailable
 from asw_gateway.store.transaction import Transaction
@@ -82,7 +82,7 @@ def test_units_that_wait_share_a_commit(setting: Setting) -> None:
     assert value(registry, "asw_database_transaction_duration_seconds_count") - before == 2
     assert value(registry, "asw_database_group_commit_units_sum") == 51
     assert value(registry, "asw_journal_entries_total") == 50
-    assert database.read_now(journal.verify).whole
+    assert database.read_now(chains.verify).whole
 
 
 def test_a_unit_that_fails_fails_alone(setting: Setting) -> None:
@@ -107,7 +107,7 @@ def test_a_unit_that_fails_fails_alone(setting: Setting) -> None:
         mailbox.pump(conflicting)
     assert database.read_now(outbox.by_national_id, "VNSW", "never") is None
     assert database.read_now(feed.after, 0) == []
-    report = database.read_now(journal.verify)
+    report = database.read_now(chains.verify)
     assert (report.whole, report.entries) == (True, {"node-a": 6})
     assert value(registry, "asw_database_group_commit_replays_total") == 1
 
@@ -199,7 +199,7 @@ def test_a_lost_connection_is_opened_again() -> None:
             assert other.run_now(kill_others) >= 2
             assert database.run_now(outbox.submit, new_outbound(), T0).row.id == 2
             assert database.read_now(outbox.get, 2) is not None
-            assert database.read_now(journal.verify).whole
+            assert database.read_now(chains.verify).whole
         finally:
             database.close_now()
             other.close_now()
@@ -227,7 +227,7 @@ def test_a_full_disk_refuses_and_loses_nothing() -> None:
         database.run_now(limit, 1_000_000)
         assert database.run_now(outbox.submit, new_outbound(), T0).row.id > kept.id
         assert database.read_now(outbox.get, kept.id) == kept
-        assert database.read_now(journal.verify).whole
+        assert database.read_now(chains.verify).whole
 
 
 @pytest.mark.parametrize(

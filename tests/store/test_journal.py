@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from asw_gateway.store import heads, journal
+from asw_gateway.store import chains, heads, journal
 from asw_gateway.store.database import Database
 from asw_gateway.store.heads import PublishedHead
 from tests.store.databases import sqlite_database
@@ -35,9 +35,9 @@ TAMPERED = [
 @pytest.mark.parametrize(("change", "says"), TAMPERED)
 def test_every_change_is_found(database: Database, change: str, says: str) -> None:
     fill(database)
-    assert database.read_now(journal.verify).whole
+    assert database.read_now(chains.verify).whole
     database.run_now(lambda conn: conn.connection.exec_driver_sql(change).close())
-    report = database.read_now(journal.verify)
+    report = database.read_now(chains.verify)
     assert not report.whole
     assert any(says in broken for broken in report.breaks), report.breaks
 
@@ -51,7 +51,7 @@ def test_a_rewritten_entry_with_a_fitting_hash_breaks_the_next_link() -> None:
         fitting = sha256((facts[2].previous_hash + content).encode()).hexdigest()
         change = "UPDATE journal SET subject = 's:other', hash = :fitting WHERE sequence = 3"
         database.run_now(lambda conn: conn.connection.exec_driver_sql(change, {"fitting": fitting}).close())
-        assert database.read_now(journal.verify).breaks == ("node-a #4: does not follow the entry before it",)
+        assert database.read_now(chains.verify).breaks == ("node-a #4: does not follow the entry before it",)
 
 
 def test_a_chain_goes_on_after_a_restart_and_after_a_failed_unit(database: Database) -> None:
@@ -59,7 +59,7 @@ def test_a_chain_goes_on_after_a_restart_and_after_a_failed_unit(database: Datab
     with pytest.raises(ZeroDivisionError):
         database.run_now(lambda conn: (journal.append(conn, event="e", subject="s", now=T0), 1 // 0))
     fill(database, 2)
-    report = database.read_now(journal.verify)
+    report = database.read_now(chains.verify)
     assert (report.whole, report.entries) == (True, {"node-a": 4})
 
 
@@ -69,7 +69,7 @@ def test_details_are_bounded_and_chains_are_read_in_pages(
     monkeypatch.setattr(journal, "_PAGE", 2)
     fill(database, 5)
     database.run_now(journal.append, event="e", subject="long", now=T0, detail="x" * 10_000)
-    assert database.read_now(journal.verify).entries == {"node-a": 6}
+    assert database.read_now(chains.verify).entries == {"node-a": 6}
     [fact] = database.read_now(journal.about, "long")
     assert len(fact.detail) == journal.MAX_DETAIL_CHARS
 
@@ -109,7 +109,7 @@ def test_a_chain_that_was_cut_is_found_by_its_published_head(
     fill(database)
     publish(database)
     database.run_now(lambda conn: conn.connection.exec_driver_sql(change).close())
-    assert any(says in broken for broken in database.read_now(journal.verify).breaks)
+    assert any(says in broken for broken in database.read_now(chains.verify).breaks)
 
 
 def test_a_chain_rewritten_from_the_start_is_not_the_published_one(database: Database) -> None:
@@ -117,4 +117,4 @@ def test_a_chain_rewritten_from_the_start_is_not_the_published_one(database: Dat
     publish(database)
     wrong = "UPDATE journal_heads SET hash = 'other'"
     database.run_now(lambda conn: conn.connection.exec_driver_sql(wrong).close())
-    assert database.read_now(journal.verify).breaks == ("node-a #6: is not the head that was published",)
+    assert database.read_now(chains.verify).breaks == ("node-a #6: is not the head that was published",)

@@ -9,7 +9,7 @@ from threading import Barrier
 
 import pytest
 
-from asw_gateway.store import feed, inbox, jobs, journal, outbox, sending
+from asw_gateway.store import chains, feed, inbox, jobs, outbox, sending
 from asw_gateway.store.database import Database
 from asw_gateway.store.engine import StoreConflict
 from asw_gateway.store.inbox_rows import Registered
@@ -150,7 +150,7 @@ def test_a_reader_never_misses_a_feed_entry(nodes: Nodes, size: int) -> None:
 
 def test_each_node_writes_its_own_chain(nodes: Nodes) -> None:
     together(nodes, lambda node: [queued(node) for _ in range(20)])
-    report = nodes[0].read_now(journal.verify)
+    report = nodes[0].read_now(chains.verify)
     assert (report.whole, report.entries) == (True, {"node-a": 40, "node-b": 40})
 
 
@@ -163,7 +163,7 @@ def test_two_processes_with_one_name_slow_down_but_break_nothing() -> None:
                     with suppress(StoreConflict):  # the chain grew behind this one's back: it looks again
                         queued(twin)
                     queued(twin)
-            assert twins[0].read_now(journal.verify).whole
+            assert twins[0].read_now(chains.verify).whole
         finally:
             for twin in twins:
                 twin.close_now()

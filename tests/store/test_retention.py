@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from asw_gateway.store import (
     bodies,
+    chains,
     evidence,
     feed,
     heads,
@@ -106,7 +107,7 @@ def test_payload_goes_first_and_receipts_stay(database: Database) -> None:
     assert database.read_now(evidence.of_outbound, row).purged == ("submitted", "sent")
     facts = database.read_now(journal.about, "retention:outbox payload")
     assert [fact.detail.split(",")[0] for fact in facts] == ["7 rows 1..7", "2 rows 8..9"]
-    assert database.read_now(journal.verify).whole
+    assert database.read_now(chains.verify).whole
 
 
 def test_evidence_goes_last(database: Database) -> None:
@@ -173,7 +174,7 @@ def test_a_purged_chain_still_verifies_and_shows_what_is_missing(database: Datab
         )
         assert database.run_now(heads.publish, signed)
     assert purge_journal(database, T0 + 15.5 * YEAR) == 6
-    report = database.read_now(journal.verify)
+    report = database.read_now(chains.verify)
     assert (report.breaks, report.entries) == ((), {"node-a": 4 + 2})
     database.run_now(lambda c: c.connection.execute(text("DELETE FROM journal WHERE sequence = 7")).close())
-    assert "entry 7 is missing" in database.read_now(journal.verify).breaks[0]
+    assert "entry 7 is missing" in database.read_now(chains.verify).breaks[0]

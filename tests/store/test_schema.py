@@ -13,8 +13,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
+from asw_gateway.store import chains, schema, tables
 from asw_gateway.store import engine as engines
-from asw_gateway.store import journal, schema, tables
 from asw_gateway.store.database import Database
 from asw_gateway.store.schema import SchemaTooNew, SchemaTooOld
 from tests.store.databases import database_url
@@ -82,7 +82,7 @@ def test_a_database_of_the_first_revision_is_upgraded_with_its_messages(engine: 
             finish(database, 1, 1, "delivered")
             assert ids(claim(database)) == [2]
             assert submitted(database).id == 3
-            assert database.read_now(journal.verify).whole
+            assert database.read_now(chains.verify).whole
         finally:
             database.close_now()
 
