@@ -66,7 +66,7 @@ def test_a_chain_goes_on_after_a_restart_and_after_a_failed_unit(database: Datab
 def test_details_are_bounded_and_chains_are_read_in_pages(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "_PAGE", 2)
+    monkeypatch.setattr(journal, "PAGE_ROWS", 2)
     fill(database, 5)
     database.run_now(journal.append, event="e", subject="long", now=T0, detail="x" * 10_000)
     assert database.read_now(chains.verify).entries == {"node-a": 6}
