@@ -113,6 +113,7 @@ class GoodsPaths:
 
     item: Row
     items: etree.XPath
+    has_originals: etree.XPath
     originals: etree.XPath
     commodity: etree.XPath
     measures: tuple[tuple[etree.XPath, str], ...]
@@ -124,6 +125,7 @@ def compile_goods(fields: GoodsFields, root: Element) -> GoodsPaths:
     return GoodsPaths(
         item=fields.item,
         items=_below(fields.item, 1, root),
+        has_originals=_below(fields.original, 1, root),
         originals=_below(fields.original, depth, root),
         commodity=_below(fields.commodity, depth, root),
         measures=tuple((_below(row, depth, root), unit) for row, unit in fields.measures),
@@ -141,9 +143,10 @@ def read_goods(
     if paths is None or not paths.item.applies_to(kind):
         return ()
     lines = []
+    rests_on_originals = bool(_found(paths.has_originals, root))
     for item in _found(paths.items, root):
         originals: dict[str, Any] = {}
-        for found in _found(paths.originals, item):
+        for found in _found(paths.originals, item) if rests_on_originals else ():
             originals.setdefault((found.text or "").strip(), found)
         for measure, unit_attribute in paths.measures:
             element = next(iter(_found(measure, item)), None)
