@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 
 from asw_gateway.messaging.faults import RemoteFault
 
-LEVEL = 6
+LEVEL = 3
+"""Half the CPU of zlib's default, for 106 more bytes of a 7,000-byte message."""
 ALWAYS_ALLOWED_BYTES = 1_000_000
 """Small contents may expand by any ratio: a document of blanks is no attack."""
 STEP_BYTES = 256 * 1024
