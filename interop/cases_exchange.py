@@ -42,6 +42,12 @@ def encrypted_from_phase4(stage: Stage) -> None:
     accept(stage, "id")
 
 
+@case("phase4 to ours: encrypted with AES-256-GCM", "id")
+def stronger_from_phase4(stage: Stage) -> None:
+    accept(stage, "id", content_encryption="aes256-gcm")
+    assert b"aes256-gcm" in stage.peers["id"].wire("sent")[-1].read_bytes()
+
+
 @case("an agreement that encrypts: phase4's unencrypted message is refused with EBMS:0103", "id")
 def unencrypted_is_refused(stage: Stage) -> None:
     number, file = sealed_file(stage, "id")

@@ -78,6 +78,13 @@ final class Agreements {
     return create(id, settings, encrypt, null, null);
   }
 
+  /** The same, encrypted with AES-256. */
+  static PMode stronger(String id, PeerSettings settings) {
+    PMode mode = create(id, settings, true);
+    mode.getLeg1().getSecurity().setX509EncryptionAlgorithm(ECryptoAlgorithmCrypt.AES_256_GCM);
+    return mode;
+  }
+
   private static PMode create(String id, PeerSettings settings, boolean encrypt, String service, String action) {
     PModeLegSecurity security = new PModeLegSecurity();
     security.setWSSVersion(EWSSVersion.WSS_111);

@@ -4,6 +4,7 @@ import com.helger.mime.CMimeType;
 import com.helger.mime.IMimeType;
 import com.helger.phase4.attachment.AS4OutgoingAttachment;
 import com.helger.phase4.crypto.AS4CryptoFactoryInMemoryKeyStore;
+import com.helger.phase4.crypto.ICryptoSessionKeyProvider;
 import com.helger.phase4.ebms3header.Ebms3Error;
 import com.helger.phase4.incoming.AS4IncomingProfileSelectorConstant;
 import com.helger.phase4.messaging.http.HttpRetrySettings;
@@ -33,6 +34,7 @@ final class Outbox {
   private final Wire wire;
   private final PMode plain;
   private final PMode encrypted;
+  private final PMode stronger;
   private final X509Certificate partner;
 
   Outbox(PeerSettings settings, AS4CryptoFactoryInMemoryKeyStore signing, AS4CryptoFactoryInMemoryKeyStore decryption,
@@ -45,6 +47,7 @@ final class Outbox {
     this.wire = wire;
     plain = Agreements.create("asw-out", settings, false);
     encrypted = Agreements.create("asw-out-encrypted", settings, true);
+    stronger = Agreements.stronger("asw-out-stronger", settings);
   }
 
   /** What came of it: result, ebMS error codes, how the receipt compares with what was sent, its signature. */
@@ -64,7 +67,7 @@ final class Outbox {
         .cryptoFactoryCrypt(decryption)
         .as4ProfileID("edelivery-as4-1.15")
         .incomingProfileSelector(new AS4IncomingProfileSelectorConstant(null, false))
-        .pmode(encrypt ? encrypted : plain)
+        .pmode(!encrypt ? plain : order.containsKey("content.encryption") ? stronger : encrypted)
         .withSigningParams(parameters -> Agreements.sign(parameters, settings, order))
         .withCryptParams(parameters -> Agreements.encrypt(parameters, settings))
         .messageID(messageId)
@@ -104,6 +107,8 @@ final class Outbox {
       builder.outgoingDumper(wire.outgoing()).incomingDumper(wire.incoming());
     if (encrypt)
       builder.receiverCertificate(partner);
+    if (order.containsKey("content.encryption")) // phase4's default key has 128 bits, whatever it announces
+      builder.cryptParams().setSessionKeyProvider(ICryptoSessionKeyProvider.INSTANCE_RANDOM_AES_256);
     for (String name : order.stringPropertyNames())
       if (name.startsWith("property."))
         builder.addMessageProperty(MessageProperty.builder().name(name.substring(9)).value(order.getProperty(name)));
