@@ -99,7 +99,7 @@ class Workers:
             self._jobs.put(None)
         self._stopped = True
         # Joining threads blocks, and they still report to the reactor thread while it happens.
-        threading.Thread(target=self._join, args=(stopped,), name="asw-workers-stop", daemon=True).start()
+        threading.Thread(target=self._join, args=(stopped,), name="asw-stop-workers", daemon=True).start()
         return stopped
 
     def _start(self) -> None:

@@ -21,6 +21,8 @@ BUSY_SECONDS = 10
 CONNECT_SECONDS = 10
 STATEMENT_SECONDS = 60
 """No statement of the gateway needs longer; a hung server must not hold the database thread for ever."""
+WRITER_CACHE_KIB, READER_CACHE_KIB = 8192, 2048
+"""SQLite's own cache a connection; what it misses the operating system has, for a copy of the page."""
 
 
 class StoreUnavailable(LocalFault):
@@ -84,6 +86,7 @@ def connect_for_reading(engine: Engine) -> Connection:
     connection = connect(engine).execution_options(asw_reading=True)
     driver: Any = connection.connection.driver_connection
     driver.execute("PRAGMA query_only=ON")
+    driver.execute(f"PRAGMA cache_size=-{READER_CACHE_KIB}")
     return connection
 
 
@@ -117,7 +120,7 @@ def _sqlite(url: str, *, in_memory: bool) -> Engine:
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA temp_store=MEMORY")
-        cursor.execute("PRAGMA cache_size=-16384")
+        cursor.execute(f"PRAGMA cache_size=-{WRITER_CACHE_KIB}")
         # A page that changes often goes back to the file once for 16 MB of log, not for 4.
         cursor.execute("PRAGMA wal_autocheckpoint=4000")
         cursor.close()
