@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from sqlalchemy import text
 
@@ -29,8 +30,21 @@ def run(conn: Transaction, statement: str) -> None:
     conn.connection.execute(text(statement.replace(":", r"\:")))
 
 
-def fill_outbox(conn: Transaction, first: int, last: int, state: str, body_bytes: int, big_key: int) -> None:
-    """Rows first..last of the outbox: `queued` ones are due, every fifth behind the one before it."""
+def fill_outbox(
+    conn: Transaction,
+    first: int,
+    last: int,
+    state: str,
+    body_bytes: int,
+    big_key: int,
+    partners: Sequence[str] = PARTNERS,
+    due_at: float = NOW - 1000,
+) -> None:
+    """Rows first..last of the outbox: `queued` ones are due at `due_at`.
+
+    Every fifth waits behind the one before it. The partners have them by turns; with `big_key`, one key has
+    a twentieth of all.
+    """
     queued = state == "queued"
     key = (
         f"CASE WHEN i % 20 = 7 AND {big_key} > 0 THEN 'one-large-key'"
@@ -38,9 +52,11 @@ def fill_outbox(conn: Transaction, first: int, last: int, state: str, body_bytes
         if queued
         else "'k' || i"
     )
-    head = "CASE WHEN i % 20 = 7 OR i % 5 = 4 THEN 0 ELSE 1 END" if queued else "1"
-    partner = "CASE (i / 5) % 4 WHEN 0 THEN 'th' WHEN 1 THEN 'id' WHEN 2 THEN 'my' ELSE 'sg' END"
-    at = NOW - 1000 if queued else YEARS_AGO
+    behind = f"i % 5 = 4 OR (i % 20 = 7 AND {big_key} > 0)"
+    head = f"CASE WHEN {behind} THEN 0 ELSE 1 END" if queued else "1"
+    names = " ".join(f"WHEN {number} THEN '{name}'" for number, name in enumerate(partners))
+    partner = f"CASE (i / 5) % {len(partners)} {names} END"
+    at = due_at if queued else YEARS_AGO
     run(
         conn,
         f"""INSERT INTO outbox (id, message_id, origin, sender_identity, national_message_id, digest, partner,
@@ -48,7 +64,7 @@ def fill_outbox(conn: Transaction, first: int, last: int, state: str, body_bytes
           next_attempt_at, expires_at, lease_until, created_at, queued_at, finalized_at)
         SELECT i, 'm' || i || '@vn', 'portal', 'NSW', 'N' || i, 'd', {partner}, 'atiga-form-d', 'p',
           'certificate', 'D' || i, {key}, {key if queued else "NULL"}, {head}, i % 4, '{state}', 0,
-          {at}, {NOW + 1e6}, 0, {at}, {at}, {"NULL" if queued else at}
+          {at}, {max(at, NOW) + 1e6}, 0, {at}, {at}, {"NULL" if queued else at}
         FROM {numbers(conn, first, last)}""",  # noqa: S608
     )
     for table, extra, values in (
@@ -108,6 +124,26 @@ def blob(conn: Transaction, size: int) -> str:
     return f"decode(repeat('78', {size}), 'hex')" if conn.on_postgresql else f"zeroblob({size})"
 
 
+def queue(database: Database, rows: int, *, partner: str, due_at: float, body_bytes: int) -> float:
+    """The first `rows` rows wait for one partner until `due_at`; seconds it took."""
+    began = time.perf_counter()
+    for first in range(1, rows + 1, PIECE_ROWS):
+        last = min(first + PIECE_ROWS - 1, rows)
+        database.run_now(fill_outbox, first, last, "queued", body_bytes, 0, (partner,), due_at)
+    database.run_now(settle, rows, 0)
+    return time.perf_counter() - began
+
+
+def settle(conn: Transaction, rows: int, entries: int) -> None:
+    """New rows and feed entries come after these, and the planner knows what is there."""
+    if conn.on_postgresql:
+        for table in ("outbox", "inbox"):
+            run(conn, f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {rows + 10})")
+    if entries:
+        run(conn, f"UPDATE feed_counter SET last = {entries}")  # noqa: S608
+    run(conn, "ANALYZE")
+
+
 def fill(database: Database, queued: int, stored: int, body_bytes: int) -> float:
     """Seconds it took."""
     began = time.perf_counter()
@@ -119,13 +155,5 @@ def fill(database: Database, queued: int, stored: int, body_bytes: int) -> float
     for first in range(stored + 1, stored + queued + 1, PIECE_ROWS):
         last = min(first + PIECE_ROWS - 1, stored + queued)
         database.run_now(fill_outbox, first, last, "queued", body_bytes, 1)
-
-    def settle(conn: Transaction) -> None:
-        if conn.on_postgresql:
-            for table in ("outbox", "inbox"):
-                run(conn, f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {stored + queued + 10})")
-        run(conn, f"UPDATE feed_counter SET last = {stored}")  # noqa: S608
-        run(conn, "ANALYZE")
-
-    database.run_now(settle)
+    database.run_now(settle, stored + queued, stored)
     return time.perf_counter() - began

@@ -39,7 +39,7 @@ from asw_gateway.store.outbox_rows import NewOutbound, Submitted
 from asw_gateway.store.transaction import Transaction
 from asw_gateway.tls import fingerprint
 from asw_gateway.workers import Workers
-from benchmarks.pair import Store
+from benchmarks.database import Store
 from simulators.world import REPOSITORY, World
 from simulators.world_files import Agreement
 

@@ -6,10 +6,10 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.pair import Store
+from benchmarks.database import Store
 from simulators.world_files import Site
 
 
@@ -65,7 +65,7 @@ class Load:
 
     def __init__(
         self,
-        site: Site,
+        sites: Sequence[Site],
         pki: Path,
         store: Store,
         *,
@@ -73,7 +73,7 @@ class Load:
         outstanding: int,
         per_second: float = 0.0,
     ) -> None:
-        self._portals = [Portal(site, pki) for _ in range(connections)]
+        self._portals = [Portal(sites[n % len(sites)], pki) for n in range(connections)]
         self._store = store
         self._outstanding = outstanding
         self._per_second = per_second
@@ -86,7 +86,7 @@ class Load:
         waiting = iter(envelopes)
         ended = threading.Event()
         counts = [0] * len(self._portals)
-        base = self._store.open_messages()
+        after = self._store.last_outbound() if self._store.open_messages() else 0
 
         def work(index: int) -> None:
             portal = self._portals[index]
@@ -114,7 +114,7 @@ class Load:
             if self._per_second:
                 due = int((time.monotonic() - began) * self._per_second)
             else:
-                done = sum(counts) - (self._store.open_messages() - base)
+                done = sum(counts) - self._store.open_messages(after)
                 due = max(done, 0) + self._outstanding
             while granted < due:
                 granted += 1
@@ -129,10 +129,10 @@ class Load:
             portal.close()
 
 
-def wait_at_rest(sender: Store, receiver: Store, *, base: int = 0, seconds: float = 120.0) -> None:
-    """Wait until every message is delivered and converted; raises TimeoutError."""
+def wait_at_rest(sender: Store, receiver: Store, *, after: int = 0, seconds: float = 120.0) -> None:
+    """Wait until every message later than `after` is delivered and converted; raises TimeoutError."""
     deadline = time.monotonic() + seconds
-    while sender.open_messages() > base or receiver.unconverted() > 0:
+    while sender.open_messages(after) > 0 or receiver.unconverted() > 0:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{sender.open_messages()} messages still open after {seconds:g} s")
+            raise TimeoutError(f"{sender.open_messages(after)} messages still open after {seconds:g} s")
         time.sleep(0.02)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -24,6 +26,8 @@ ALGORITHMS = {"ecdsa": "ecdsa-sha256", "rsa": "rsa-sha256"}
 #: Lines of goods of a certificate whose sealed ASEAN form has about 10,000 bytes.
 GOODS_LINES = 8
 ORIGIN, DESTINATION = "VN", "TH"
+#: Numbers that one issuing office gives.
+SERIES = 99_999
 
 
 @frozen(kw_only=True)
@@ -67,6 +71,13 @@ def form_d(
         .replace(_NUMBER, number.encode())
         .replace(_ID, f"{run}{serial:0{32 - len(run)}d}".encode())
     )
+
+
+def many_forms(*, now: float, first: int = 1) -> Iterator[bytes]:
+    """Submissions without end: after 99,999 numbers of one office come those of the next."""
+    for index in itertools.count(first - 1):
+        office, serial = divmod(index, SERIES)
+        yield form_d(serial + 1, now=now, run=f"a{office}").replace(b" 26/02/", b" 26/%02d/" % (office + 2))
 
 
 _NUMBER, _ID = b"XX-XX 26/02/00000", b"f" * 32

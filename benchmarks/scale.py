@@ -40,8 +40,8 @@ from asw_gateway.store import (
 from asw_gateway.store.database import Database
 from asw_gateway.store.inbox_rows import NewInbound
 from asw_gateway.store.outbox_rows import NewOutbound
+from benchmarks.database import postgresql
 from benchmarks.generated import NOW, fill
-from benchmarks.pair import postgresql
 
 WARM_UP = 10
 REPEAT = 60
@@ -219,9 +219,10 @@ def store(engine: str) -> Iterator[str]:
             yield f"sqlite:///{Path(directory) / 'store.db'}"
         return
     with tempfile.TemporaryDirectory() as directory, postgresql(Path(directory) / "server") as server:
-        with create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool).connect() as connection:
+        admin = create_engine(server.url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        with admin.connect() as connection:
             connection.execute(text("CREATE DATABASE scale TEMPLATE template0 ENCODING 'UTF8'"))
-        yield make_url(server).set(database="scale").render_as_string(hide_password=False)
+        yield make_url(server.url).set(database="scale").render_as_string(hide_password=False)
 
 
 def measure(engine: str, queued: int, stored: int, body_bytes: int, purge: int) -> None:

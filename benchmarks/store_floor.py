@@ -1,6 +1,6 @@
 """What the store costs for one message, beside bare sqlite3 writing the same bytes in the same commits.
 
-    python benchmarks/store_floor.py [--messages 3000] [--group 32] [--backlog 0] [--postgresql URL]
+    python -m benchmarks.store_floor [--messages 3000] [--group 32] [--backlog 0] [--postgresql URL]
 
 Prints microseconds per message for each step of the way out and in, then the floor and the ratio.
 `--backlog` puts that many queued messages into the table first: the steps should cost the same.
@@ -20,10 +20,12 @@ from sqlalchemy import make_url
 
 from asw_gateway.store import engine as engines
 from asw_gateway.store import feed, inbox, outbox, schema, sending
+from asw_gateway.store.database import Database
 from asw_gateway.store.group import Unit, Writer
 from asw_gateway.store.inbox_rows import NewInbound
 from asw_gateway.store.outbox_rows import NewOutbound
 from asw_gateway.store.transaction import Transaction
+from benchmarks import generated
 
 NOW = 1_800_000_000.0
 NATIONAL, SEALED, RECEIPT = b"n" * 10_000, b"s" * 8_000, b"r" * 4_500
@@ -84,45 +86,31 @@ def timed(writer: Writer, work: list[Callable[[Transaction], Any]], size: int) -
     return time.perf_counter() - began, results
 
 
-def fill(writer: Writer, rows: int) -> None:
-    """A backlog of queued messages for the same partner, due later."""
-
-    def work(conn: Transaction) -> None:
-        sql = f"""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
-        INSERT INTO outbox (origin, sender_identity, national_message_id, digest, partner, document_type,
-          profile, kind, document_number, order_key, open_key, priority, state, attempt, next_attempt_at,
-          expires_at, lease_until, created_at, message_id)
-        SELECT 'portal', 'OLD', 'N' || i, 'd', 'th', 'atiga-form-d', 'p', 'certificate', 'O' || i,
-          'k' || i, 'k' || i, 2, 'queued', 1, {NOW} + 1e6, {NOW} + 1e7, 0, {NOW}, 'old' || i FROM n"""  # noqa: S608
-        conn.connection.exec_driver_sql(sql)
-        conn.connection.exec_driver_sql("ANALYZE outbox")
-
-    timed(writer, [work], 1)
-
-
 def ours(url: str, messages: int, size: int, backlog: int) -> dict[str, float]:
     """Microseconds per message, step by step."""
     engine = engines.open_engine(url)
     schema.prepare(engine, upgrade=True)
-    writer = Writer(engine, "bench")
     if backlog:
-        fill(writer, backlog)
+        database = Database.open(url, node="fill")
+        generated.queue(database, backlog, partner="th", due_at=NOW + 1e6, body_bytes=100)
+        database.close_now()
+    writer = Writer(engine, "bench")
     steps: dict[str, float] = {}
     try:
         news = [outbound(number) for number in range(messages)]
-        seconds, rows = timed(writer, [lambda c, new=new: outbox.submit(c, new, NOW) for new in news], size)
-        steps["submit"] = seconds
-        ids = [answer.row.id for answer in rows]
+        submits = [lambda c, new=new: outbox.submit(c, new, NOW) for new in news]
+        steps["submit"], answers = timed(writer, submits, size)
+        ids = [answer.row.id for answer in answers]
         steps["queue"], _ = timed(writer, [lambda c, id=id: queue(c, id) for id in ids], size)
         claims = [lambda c: sending.claim_due(c, "th", "bench", size, NOW, 60.0, window=messages)]
         steps["claim"], found = timed(writer, claims * -(-messages // size), 1)
         assert sum(map(len, found)) == messages
         steps["outcome"], _ = timed(writer, [lambda c, id=id: record(c, id) for id in ids], size)
         arrivals = [inbound(number) for number in range(messages)]
-        steps["register"], rows = timed(
+        steps["register"], answers = timed(
             writer, [lambda c, new=new: inbox.register(c, new, NOW) for new in arrivals], size
         )
-        ids = [answer.row.id for answer in rows]
+        ids = [answer.row.id for answer in answers]
         steps["available"], _ = timed(writer, [lambda c, id=id: hand_over(c, id) for id in ids], size)
     finally:
         writer.close()
