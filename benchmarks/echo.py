@@ -67,7 +67,7 @@ async def _serve(reactor: Any, pki: Path) -> None:
         **_options(pki, "tls-server"), trustRoot=ssl.trustRootFromCertificates([_root(pki)])
     )
     site = Site(_Answer(), parsePOSTFormSubmission=False)
-    site.log = lambda request: None  # type: ignore[method-assign,assignment]
+    site.log = lambda request: None  # type: ignore[method-assign]
     port = await SSL4ServerEndpoint(reactor, 0, context, interface="127.0.0.1").listen(site)
     print(port.getHost().port, flush=True)
     await defer.Deferred()
@@ -101,7 +101,8 @@ async def _send(reactor: Any, pki: Path, port: int, sizes: tuple[int, int], seco
     async def ask(until: Any) -> None:
         nonlocal count
         while not until():
-            response: Any = await agent.request(b"POST", url, None, FileBodyProducer(BytesIO(body)))
+            producer: Any = FileBodyProducer(BytesIO(body))
+            response: Any = await agent.request(b"POST", url, None, producer)
             if len(await readBody(response)) != sizes[1]:
                 raise SystemExit("echo: a short answer")
             count += 1

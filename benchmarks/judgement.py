@@ -40,7 +40,7 @@ def full_path_ratio(results: Mapping[str, Any]) -> float | None:
     theirs = results["phase4"].get("phase4")
     if rsa is None or theirs is None:
         return None
-    return round((theirs["sender_ms"] + theirs["receiver_ms"]) / float(rsa["cpu_ms"]), 3)
+    return round(float(theirs["sender_ms"] + theirs["receiver_ms"]) / float(rsa["cpu_ms"]), 3)
 
 
 def fallen(now: Mapping[str, float], earlier: Mapping[str, tuple[float, str]]) -> list[str]:

@@ -145,7 +145,8 @@ def running(
     agreement = Agreement(
         window=setting.window, initial_delay_seconds=1, maximum_delay_seconds=5, send_timeout_seconds=30
     )
-    with BenchWorld(directory, countries=countries, agreement=agreement) as world:
+    world = BenchWorld(directory, countries=countries, agreement=agreement)
+    with world:
         world.write()
         make_pki(
             world.directory / "pki",

@@ -18,6 +18,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,9 @@ def queue(
             for number in range(start, min(start + GROUP, messages)):
                 partner = partners[number % len(partners)]
                 sealed.append((partner.name, _pack(partner, identity, content, number)))
-            units = [Unit(lambda conn, one=one: store(conn, *one, due_at)) for one in sealed]
+            units = [
+                Unit(partial(store, partner=name, sealed=message, due_at=due_at)) for name, message in sealed
+            ]
             writer.run(units)
             for unit in units:
                 if unit.error is not None:

@@ -98,7 +98,9 @@ def ours(url: str, messages: int, size: int, backlog: int) -> dict[str, float]:
     steps: dict[str, float] = {}
     try:
         news = [outbound(number) for number in range(messages)]
-        submits = [lambda c, new=new: outbox.submit(c, new, NOW) for new in news]
+        submits: list[Callable[[Transaction], Any]] = [
+            lambda c, new=new: outbox.submit(c, new, NOW) for new in news
+        ]
         steps["submit"], answers = timed(writer, submits, size)
         ids = [answer.row.id for answer in answers]
         steps["queue"], _ = timed(writer, [lambda c, id=id: queue(c, id) for id in ids], size)

@@ -33,7 +33,7 @@ class Crowd(FaultyPartner):
         raw = unpack(request.content_type, request.body, partner.inbound.limits)
         message = raw.user_message
         assert message is not None
-        mode = evolve(partner.inbound, id=message.pmode_id)  # each party has one of its own
+        mode = evolve(partner.inbound, id=message.pmode_id or "")  # each party has one of its own
         verified = verify(raw, partner, mode, message.to_party, self._now())
         signal_id = f"{uuid4()}@{self._config.party_id.value}"
         receipt = build_receipt(verified, message_id=signal_id, now=self._now(), identity=self._identity)

@@ -19,7 +19,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from asw_gateway import config
-from asw_gateway.partner.large_sending import LargePart, PackedMessage, pack_to_store
+from asw_gateway.messaging.large_packing import LargePart
+from asw_gateway.partner.large_sending import PackedMessage, pack_to_store
 from asw_gateway.service.standing import standing
 from asw_gateway.spool import Spool
 from asw_gateway.store.bodies import INLINE_BYTES
