@@ -161,7 +161,12 @@ def main() -> int:
     kind = "quick" if given.quick else "bench" if chosen == everything else "part"
     kept = record.keep(kind, results)
     phase4 = results["phase4"]
-    print(f"transport floor: {results['transport']['per_second']:.0f} requests/s over mTLS, bare echo")
+    bare, web = results["transport"], results["twisted_echo"]["message"]
+    print(
+        f"transport floor, us of CPU a message: bare mTLS echo {bare['client_us']:.0f} +"
+        f" {bare['server_us']:.0f} ({bare['per_second']:.0f}/s), twisted.web {web['client_us']:.0f} +"
+        f" {web['server_us']:.0f}"
+    )
     if "ratio" in phase4:
         theirs, ours = phase4["phase4"], phase4["ours"]
         print(
