@@ -22,7 +22,7 @@ WORKER_STAGES = {
     "sender": ("submit", "prepare", "notice", "read_signal"),
     "receiver": ("receive", "process"),
 }
-#: Names of `stages.PARTS`: the own time of each, what is nested taken out; any other is Python.
+#: Names of `meter.PARTS`: the own time of each, what is nested taken out; any other is Python.
 PART_OF = {
     "parse": "XML",
     "canonical": "XML",

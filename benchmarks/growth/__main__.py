@@ -45,9 +45,11 @@ def main() -> int:
             for measure in _points(dimension, given, server):
                 found[dimension].append(measure())
                 print(found[dimension][-1].told(), flush=True)
-    said = [verdict(points)[1] for points in found.values() if len(points) > 1]
-    if len(found.get("payload", ())) > 1:
-        said.append(megabyte_verdict(found["payload"]))
+    said = [
+        megabyte_verdict(points) if name == "payload" else verdict(points)[1]
+        for name, points in found.items()
+        if len(points) > 1
+    ]
     judged = goals(found)
     kept: dict[str, Any] = {name: [point.kept() for point in points] for name, points in found.items()}
     record.keep("growth", kept | {"goals_met": {name: met for name, met, _ in judged}})

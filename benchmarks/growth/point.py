@@ -54,4 +54,4 @@ def megabyte_verdict(points: Sequence[Point]) -> str:
     factor = steps[-1] / steps[0]
     word = "flat" if factor <= FLAT else f"grows x{factor:.2f}"
     told = ", ".join(f"{step:.1f} ms" for step in steps)
-    return f"a megabyte: {word}, {told} for each further one (x{factor:.2f})"
+    return f"payload, a megabyte: {word}, {told} for each further one (x{factor:.2f})"

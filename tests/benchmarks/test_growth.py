@@ -33,7 +33,9 @@ def test_a_further_megabyte_costs_the_same() -> None:
         point("payload", 1_000_000, 11.0),
         point("payload", 101_000_000, 1111.0),
     ]
-    assert megabyte_verdict(points) == "a megabyte: flat, 10.0 ms, 11.0 ms for each further one (x1.10)"
+    assert megabyte_verdict(points) == (
+        "payload, a megabyte: flat, 10.0 ms, 11.0 ms for each further one (x1.10)"
+    )
 
 
 def test_goals_of_two_nodes_and_of_a_million_rows() -> None:

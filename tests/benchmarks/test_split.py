@@ -6,7 +6,7 @@ import importlib
 
 import pytest
 
-from benchmarks import echo, split, stages, traffic
+from benchmarks import echo, meter, split, stages, traffic
 
 
 def test_own_time_is_without_what_is_nested() -> None:
@@ -61,7 +61,7 @@ def test_transport_of_either_side() -> None:
     assert echo.per_message_ms(found) == pytest.approx({"VN": 0.3, "TH": 0.09})
 
 
-@pytest.mark.parametrize(("module", "name", "part"), stages.PARTS)
+@pytest.mark.parametrize(("module", "name", "part"), meter.PARTS)
 def test_every_part_names_a_function_that_is_there(module: str, name: str, part: str) -> None:
     assert callable(getattr(importlib.import_module(f"asw_gateway.{module}"), name)), part
 
