@@ -26,6 +26,7 @@ from benchmarks.pair import COUNTRIES, Setting, running
 from benchmarks.record import REPOSITORY, WORK
 
 FLOOR_ROUNDS = 3
+PEER_MESSAGES = 1_000
 SECONDS, QUICK_SECONDS = 8.0, 3.0
 SIDES = {"VN": "sender", "TH": "receiver"}
 
@@ -64,7 +65,9 @@ def run(asked: list[Setting], seconds: float, *, quick: bool, with_peer: bool) -
             results["rows"].append(row)
             print("\n".join(lines(row)), flush=True)
     results["phase4"] = (
-        peer.measure(WORK / "phase4") if with_peer else {"skipped": "not asked for (--no-peer or --quick)"}
+        peer.measure(WORK / "phase4", PEER_MESSAGES)
+        if with_peer
+        else {"skipped": "not asked for (--no-peer or --quick)"}
     )
     if (full := judgement.full_path_ratio(results)) is not None:
         results["phase4"]["full_path_ratio"] = full
