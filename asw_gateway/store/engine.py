@@ -87,6 +87,8 @@ def connect_for_reading(engine: Engine) -> Connection:
     driver: Any = connection.connection.driver_connection
     driver.execute("PRAGMA query_only=ON")
     driver.execute(f"PRAGMA cache_size=-{READER_CACHE_KIB}")
+    # Counting a million waiting rows sorts them: in a file, not in 60 MB of memory.
+    driver.execute("PRAGMA temp_store=DEFAULT")
     return connection
 
 
