@@ -53,9 +53,10 @@ class Lane(Generic[T]):
         self._running = 0
         self._claiming = False
         self._more = False
+        self._rows_wait = False
         self._started = False
         self._idle: list[Deferred[None]] = []
-        self._poll = LoopingCall(self.wake)
+        self._poll = LoopingCall(self._look)
         self._poll.clock = clock
         self._poll_seconds = poll_seconds
 
@@ -68,9 +69,9 @@ class Lane(Generic[T]):
     def has_room(self) -> bool:
         """Whether an item handed over now would be worked on soon; never before start and after stop.
 
-        Not while rows wait in the store for a claim either: what comes later must not overtake them for ever.
+        Not while rows are known to wait in the store either: what comes later must not overtake them.
         """
-        return self._started and not self._more and self.load < HANDED_OVER_PER_PLACE * self._width
+        return self._started and not self._rows_wait and self.load < HANDED_OVER_PER_PLACE * self._width
 
     def start(self) -> None:
         """Claim what waits, and look again every ``poll_seconds``."""
@@ -78,8 +79,8 @@ class Lane(Generic[T]):
         self._poll.start(self._poll_seconds, now=True)
 
     def wake(self) -> None:
-        """There may be rows to claim."""
-        self._more = True
+        """There are rows to claim."""
+        self._more = self._rows_wait = True
         self._pump()
 
     def offer(self, item: T) -> bool:
@@ -111,11 +112,18 @@ class Lane(Generic[T]):
         for item in self._free_items():
             self._backlog.remove(item)
             self._begin(item)
-        room = CLAIMED_PER_PLACE * self._width - self.load
         if self._more and not self._claiming and self.load <= self._width:
-            self._more = False
-            self._claiming = True
-            Deferred.fromCoroutine(self._claim_some(room)).addErrback(self._on_failure)
+            self._begin_claim(CLAIMED_PER_PLACE * self._width - self.load)
+
+    def _look(self) -> None:
+        """The poll: rows whose lease has ended, or another node's, may wait; however busy the lane is."""
+        if self._started and not self._claiming and self.load < HANDED_OVER_PER_PLACE * self._width:
+            self._begin_claim(self._width)
+
+    def _begin_claim(self, room: int) -> None:
+        self._more = False
+        self._claiming = True
+        Deferred.fromCoroutine(self._claim_some(room)).addErrback(self._on_failure)
 
     def _free_items(self) -> list[T]:
         room = self._width - self._running
@@ -158,6 +166,7 @@ class Lane(Generic[T]):
             self._backlog += found
             if len(found) == room:
                 self._more = True
+            self._rows_wait = self._more
             self._settle()
 
     def _settle(self) -> None:

@@ -195,6 +195,21 @@ class LaneTests(SynchronousTestCase):
         self.assertIn(Item(100), desk.begun)
         self.assertTrue(lane.has_room)
 
+    def test_the_poll_looks_however_busy_the_lane_is_and_closes_no_door(self) -> None:
+        desk = Desk()
+        lane = desk.lane(width=2)
+        lane.start()
+        for number in range(6):
+            lane.offer(Item(number))
+        desk.claims.clear()
+        desk.rows = [Item(100)]  # its node has died
+        desk.clock.advance(5)
+        self.assertEqual(desk.claims, [2])
+        self.assertTrue(lane.has_room)
+        for number in range(6):
+            desk.end(number)
+        self.assertIn(100, desk.numbers())
+
     def test_a_claim_waits_until_the_lane_runs_dry_and_then_fills_it(self) -> None:
         desk = Desk()
         lane = desk.lane(width=2)
