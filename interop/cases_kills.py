@@ -73,7 +73,7 @@ def phase4_killed_while_sending(stage: Stage) -> str:
 def gateway_killed_while_receiving(stage: Stage) -> str:
     peer = stage.peers["th"]
     orders, numbers = [], []
-    for _ in range(60):
+    for _ in range(200):
         number, file = sealed_file(stage, "th")
         numbers.append(number)
         orders.append(stage.order("th", message_id_of("th"), [file], retries="40"))
