@@ -14,6 +14,7 @@ from asw_gateway.messaging.party import Partner
 from asw_gateway.operations.acts import NotDead
 from asw_gateway.operations.requests import BadRequest
 from asw_gateway.store import deadlines
+from asw_gateway.store.engine import StoreUnavailable
 from asw_gateway.web import Handler, WebAnswer, WebRequest, problem
 
 
@@ -80,5 +81,8 @@ def explained(handler: Handler) -> Handler:
             return problem(409, "Conflict", f"The message is {fault.state}: this is not possible now.")
         except (NotDead, TooLate) as fault:
             return problem(409, "Conflict", str(fault))
+        except StoreUnavailable:
+            said = "This is not confirmed: the store cannot be reached at the moment. Ask again."
+            return problem(503, "Service Unavailable", said)
 
     return answered

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from simulators.chaos.pair import reload_by_aswctl
 from simulators.chaos.table import Table, any_party, excuse_starts, ready_node
+
+STORE_AWAY = "the store cannot be reached"
+STORE_BACK_SECONDS = 20.0
 
 
 def disk_full_sqlite(table: Table) -> bool:
@@ -69,7 +73,12 @@ def certificate_swapped(table: Table) -> bool:
 
     def told() -> None:
         for node in across.nodes:
+            until = time.monotonic() + STORE_BACK_SECONDS
             complaint = reload_by_aswctl(node) if node.ready else ""
+            # The database may be another fault's victim just now: an operator asks again, as he is told.
+            while STORE_AWAY in complaint and node.ready and time.monotonic() < until:
+                time.sleep(0.5)
+                complaint = reload_by_aswctl(node)
             if complaint and node.ready:
                 table.complain(f"{node.name} did not reload: {complaint[:200]}")
         table.later(0.0, used)

@@ -55,6 +55,13 @@ class ControlTest(SynchronousTestCase):
             if f">{word}<".encode() in entry.body
         ]
 
+    def test_an_order_or_a_question_that_finds_no_store_is_told_so(self) -> None:
+        self.world.database.broken = True
+        for status, told in (self.post("/v1/reload"), self.get("/v1/message", id="outbound:1")):
+            self.assertEqual(status, 503)
+            self.assertIn("the store", told["detail"])
+        self.assertEqual(self.world.moved.calls, [])  # an act without its entry in the journal is not done
+
     # questions
 
     def test_status(self) -> None:
