@@ -161,12 +161,10 @@ class Lane(Generic[T]):
         found: list[T] = []
         try:
             found = await self._claim(room)
+            self._more = self._rows_wait = self._more or len(found) == room
         finally:
             self._claiming = False
             self._backlog += found
-            if len(found) == room:
-                self._more = True
-            self._rows_wait = self._more
             self._settle()
 
     def _settle(self) -> None:

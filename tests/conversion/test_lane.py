@@ -142,6 +142,16 @@ class LaneTests(SynchronousTestCase):
         self.desk.clock.advance(5)
         self.assertEqual(self.desk.numbers(), [1])
 
+    def test_after_a_failed_claim_nothing_overtakes_the_rows_that_wait(self) -> None:
+        lane = self.desk.lane()
+        lane.start()
+        self.desk.claim_error = RuntimeError("no database")
+        lane.wake()
+        self.assertFalse(lane.has_room)
+        self.desk.claim_error = None
+        self.desk.clock.advance(5)
+        self.assertTrue(lane.has_room)
+
     def test_stop_waits_for_work_and_gives_back_what_was_not_begun(self) -> None:
         self.desk.rows = [Item(n) for n in range(3)]
         lane = self.desk.lane(width=2)
